@@ -114,7 +114,7 @@ static int run(int count)
     SRunner *runner = srunner_create(suite);
 
     for (int i = 0; i < count; i++) {
-        TCase *one_case = tcase_create(tests[i]->name);
+        TCase *one_case = tcase_create(tests[i]->title);
         tcase_set_timeout(one_case, TEST_SECONDS_MAX);
         tcase_add_loop_test(one_case, one, i, i + 1);
         suite_add_tcase(suite, one_case);
@@ -123,13 +123,7 @@ static int run(int count)
     int failed = srunner_ntests_failed(runner);
     TestResult **results = srunner_failures(runner);
     for (int i = 0; i < failed; i++) {
-        const char *name = tr_tcname(results[i]);
-        int at = 0;
-        while (strcmp(tests[at]->name, name) != 0) {
-            at++;
-        }
-        printf("%s:%d: %s\n  %s\n", short_file(tests[at]->file), tests[at]->line, name,
-               tr_msg(results[i]));
+        printf("%s\n  %s\n", short_file(tr_tcname(results[i])), tr_msg(results[i]));
     }
     free(results);
     srunner_free(runner);
@@ -150,7 +144,7 @@ int main(int argc, char **argv)
     int count = choose(argc > filter_at ? argv[filter_at] : "");
     if (list) {
         for (int i = 0; i < count; i++) {
-            printf("%s:%d: %s\n", short_file(tests[i]->file), tests[i]->line, tests[i]->name);
+            printf("%s\n", short_file(tests[i]->title));
         }
         return 0;
     }

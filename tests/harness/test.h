@@ -23,19 +23,22 @@ enum { TEST_ARENA_BYTES_MAX = 256 << 20, TEST_SECONDS_MAX = 120 };
 struct test {
     const char *name, *file;
     int line;
+    const char *title; /* all three: unique */
     void (*run)(struct arena *arena);
     struct test *next;
 };
 
 void test_register(struct test *t);
 
-#define TEST(name_)                                                                  \
-    static void test_##name_(struct arena *arena);                                   \
-    __attribute__((constructor)) static void register_##name_(void)                  \
-    {                                                                                \
-        static struct test entry = {#name_, __FILE__, __LINE__, test_##name_, NULL}; \
-        test_register(&entry);                                                       \
-    }                                                                                \
+#define TEST(name_) TEST_AT_(name_, __LINE__)
+#define TEST_AT_(name_, line_)                                                             \
+    static void test_##name_(struct arena *arena);                                         \
+    __attribute__((constructor)) static void register_##name_(void)                        \
+    {                                                                                      \
+        static struct test entry = {                                                       \
+            #name_, __FILE__, line_, __FILE__ ":" #line_ ": " #name_, test_##name_, NULL}; \
+        test_register(&entry);                                                             \
+    }                                                                                      \
     static void test_##name_(__attribute__((unused)) struct arena *arena)
 
 /* True, or the test fails. */
