@@ -140,7 +140,7 @@ enum err bytes_to_cstr(struct bytes b, char *out, size_t out_bytes)
 
 void buf_init(struct buf *b, size_t max)
 {
-    ASSERT(max > 0);
+    ASSERT(max > 0 && max <= SIZE_MAX / 2); /* so that doubling cannot overflow */
     *b = (struct buf){.max = max};
 }
 

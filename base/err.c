@@ -54,7 +54,15 @@ enum err err_note(enum err e, const char *file, int line, const char *format, ..
 
 const char *err_crumb(void)
 {
-    return crumbs.count == 0 ? "" : crumbs.text[(crumbs.count - 1) % ERR_CRUMB_COUNT];
+    return err_crumb_at(0);
+}
+
+const char *err_crumb_at(unsigned age)
+{
+    if (age >= MIN(crumbs.count, (unsigned)ERR_CRUMB_COUNT)) {
+        return "";
+    }
+    return crumbs.text[(crumbs.count - 1 - age) % ERR_CRUMB_COUNT];
 }
 
 void err_crumbs_reset(void)

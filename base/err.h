@@ -47,6 +47,9 @@ enum err err_note(enum err e, const char *file, int line, const char *format, ..
  * Valid until the thread's next fail(). */
 const char *err_crumb(void);
 
+/* The breadcrumb `age` fail()s before the newest, "" when there are not so many. Same validity. */
+const char *err_crumb_at(unsigned age);
+
 /* Forget this thread's breadcrumbs (at the start of a request or job). */
 void err_crumbs_reset(void);
 
