@@ -103,8 +103,9 @@ static size_t edit(uint8_t *at, size_t len, uint64_t *state)
 {
     static const uint8_t nasty[] = {0x00, 0x01, 0x7f, 0x80, 0xff, 0xfe};
     size_t where = len == 0 ? 0 : next_random(state) % len;
-    size_t run = MIN(len - where, 1 + next_random(state) % 8);
+    size_t run = 1 + next_random(state) % 8;
 
+    run = MIN(run, len - where);
     switch (next_random(state) % 5) {
     case 0: /* a bit */
         at[where] ^= (uint8_t)(1u << next_random(state) % 8);

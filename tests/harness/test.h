@@ -30,8 +30,9 @@ struct test {
 
 void test_register(struct test *t);
 
-#define TEST(name_) TEST_AT_(name_, __LINE__)
-#define TEST_AT_(name_, line_)                                                             \
+#define TEST(name_)            TEST_AT_(name_, __LINE__)
+#define TEST_AT_(name_, line_) TEST_LINE_(name_, line_)
+#define TEST_LINE_(name_, line_)                                                           \
     static void test_##name_(struct arena *arena);                                         \
     __attribute__((constructor)) static void register_##name_(void)                        \
     {                                                                                      \
