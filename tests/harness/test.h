@@ -74,14 +74,12 @@ struct test_int {
     uint64_t bits;
     bool is_signed;
 };
-#define TEST_INT(x)                                                        \
-    ((struct test_int){(uint64_t)(x), _Generic((x) + 0, int                \
-                                               : true, long                \
-                                               : true, long long           \
-                                               : true, unsigned            \
-                                               : false, unsigned long      \
-                                               : false, unsigned long long \
-                                               : false)})
+/* clang-format off */
+#define TEST_INT(x)                                                                                \
+    ((struct test_int){(uint64_t)(x),                                                              \
+                       _Generic((x) + 0, int: true, long: true, long long: true, unsigned: false,  \
+                                unsigned long: false, unsigned long long: false)})
+/* clang-format on */
 _Noreturn void test_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
 void test_eq(struct test_int a, struct test_int b, const char *what, const char *file, int line);
 void test_err(enum err got, enum err want, const char *what, const char *file, int line);
