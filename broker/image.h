@@ -19,6 +19,7 @@ struct topic_settings {
     int32_t max_message_bytes, index_interval_bytes, min_insync_replicas;
     int8_t compression; /* enum codec, -1: "producer" */
     int32_t gzip_level, lz4_level, zstd_level;
+    int32_t max_decompressed_bytes;
     bool log_append_time;
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     bool relaxed; /* weir.durability=relaxed */

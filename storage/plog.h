@@ -103,6 +103,12 @@ enum err plog_start_set(struct plog *l, int64_t offset, uint64_t *ticket);
 /* Cuts the end back to `offset`, a batch boundary not below `committed`. For Raft and recovery. */
 enum err plog_truncate(struct plog *l, int64_t offset, uint64_t *ticket);
 
+/* B. Start-up only, before the core runs: calls fn for every batch from `offset` on (internal ones left
+ * out), read from the files and checked; stops at the first error of fn. For logs that are a state
+ * machine's input (metadata). ERR_CORRUPT, ERR_IO, ERR_NOMEM. */
+enum err plog_scan(struct plog *l, int64_t offset,
+                   enum err (*fn)(void *context, struct bytes batch), void *context);
+
 /* A run of whole batches in memory; valid until plog_read_release(). */
 struct plog_range {
     struct bytes at;

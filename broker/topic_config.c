@@ -1,0 +1,150 @@
+/* broker/topic_config.c: what a topic's settings are once topic, broker and default are put together.
+ *
+ * WHY      DescribeConfigs shows where each value comes from, and the log acts on the same answer: so both
+ *          ask here. The broker keys that a topic key follows stand in config.def, first one that is set
+ *          first: "log.retention.ms,log.retention.minutes*60000,log.retention.hours*3600000".
+ * OWNER    Nobody: values live in the config or in the caller's arena.
+ */
+#include "broker/config_value.h"
+
+#include "protocol/compression.h"
+
+enum err topic_config_check(enum topic_config_key key, struct bytes value, struct arena *arena,
+                            struct bytes *why)
+{
+    return config_check_value(topic_config_info(key), value, arena, why);
+}
+
+/* One element of broker_keys: its key, and the factor after '*'. */
+static enum config_key parse_synonym(struct bytes element, int64_t *factor)
+{
+    ptrdiff_t star = bytes_find(element, '*');
+
+    *factor = 1;
+    if (star >= 0) {
+        enum err e = bytes_to_i64(bytes_slice(element, (size_t)star + 1, element.len), factor);
+        ASSERT(e == OK);
+        element = bytes_slice(element, 0, (size_t)star);
+    }
+    return config_find(element);
+}
+
+struct synonyms {
+    const struct config *config;
+    struct arena *arena;
+    enum config_key from;
+    struct bytes value;
+};
+
+static void use_if_set(void *context, struct bytes element)
+{
+    struct synonyms *s = context;
+    int64_t factor;
+    enum config_key key = parse_synonym(element, &factor);
+
+    if (s->from != CONFIG_KEY_COUNT || key == CONFIG_KEY_COUNT || !config_is_set(s->config, key)) {
+        return;
+    }
+    s->from = key;
+    s->value = config_text(s->config, key);
+    int64_t number = config_i64(s->config, key);
+    if (factor != 1 && !__builtin_mul_overflow(number, factor, &number)) {
+        s->value = arena_format(s->arena, "%" PRId64, number < 0 ? -1 : number);
+    }
+}
+
+struct bytes topic_config_default(const struct config *c, enum topic_config_key key,
+                                  struct arena *arena, enum config_key *from)
+{
+    const struct config_info *info = topic_config_info(key);
+    struct synonyms s = {.config = c, .arena = arena, .from = CONFIG_KEY_COUNT};
+
+    config_list_each(bytes_of(info->broker_keys), use_if_set, &s);
+    *from = s.from;
+    return s.from == CONFIG_KEY_COUNT ? bytes_of(info->default_text) : s.value;
+}
+
+struct resolver {
+    const struct config *config;
+    const struct image_config *configs;
+    int32_t config_count;
+    struct arena arena;
+};
+
+static struct bytes resolve(struct resolver *r, enum topic_config_key key)
+{
+    struct bytes name = bytes_of(topic_config_info(key)->name);
+    enum config_key from;
+
+    for (int32_t i = 0; i < r->config_count; i++) {
+        if (bytes_equal(r->configs[i].key, name)) {
+            return r->configs[i].value;
+        }
+    }
+    return topic_config_default(r->config, key, &r->arena, &from);
+}
+
+static int64_t resolve_i64(struct resolver *r, enum topic_config_key key)
+{
+    int64_t number = 0;
+    bool right = config_number(topic_config_info(key)->type, resolve(r, key), &number);
+
+    ASSERT(right); /* it was checked before it was taken */
+    return number;
+}
+
+static uint32_t resolve_cleanup(struct resolver *r)
+{
+    struct bytes list = resolve(r, TOPIC_CONFIG_CLEANUP_POLICY);
+
+    return (config_list_has(list, BYTES("delete")) ? CLEANUP_DELETE : 0u) |
+           (config_list_has(list, BYTES("compact")) ? CLEANUP_COMPACT : 0u);
+}
+
+static int8_t resolve_compression(struct resolver *r)
+{
+    static const struct {
+        const char *name;
+        int8_t codec;
+    } names[] = {{"producer", -1},         {"uncompressed", CODEC_NONE}, {"gzip", CODEC_GZIP},
+                 {"snappy", CODEC_SNAPPY}, {"lz4", CODEC_LZ4},           {"zstd", CODEC_ZSTD}};
+    struct bytes value = bytes_trim(resolve(r, TOPIC_CONFIG_COMPRESSION_TYPE));
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (bytes_equal(value, bytes_of(names[i].name))) {
+            return names[i].codec;
+        }
+    }
+    return -1;
+}
+
+void topic_settings_resolve(const struct config *c, const struct image_config *configs,
+                            int32_t config_count, struct topic_settings *out)
+{
+    struct resolver r = {.config = c, .configs = configs, .config_count = config_count};
+
+    arena_init(&r.arena, CONFIG_ARENA_BYTES);
+    *out = (struct topic_settings){
+        .cleanup = resolve_cleanup(&r),
+        .segment_bytes = resolve_i64(&r, TOPIC_CONFIG_SEGMENT_BYTES),
+        .segment_ms = resolve_i64(&r, TOPIC_CONFIG_SEGMENT_MS),
+        .retention_ms = resolve_i64(&r, TOPIC_CONFIG_RETENTION_MS),
+        .retention_bytes = resolve_i64(&r, TOPIC_CONFIG_RETENTION_BYTES),
+        .max_message_bytes = (int32_t)resolve_i64(&r, TOPIC_CONFIG_MAX_MESSAGE_BYTES),
+        .index_interval_bytes = (int32_t)resolve_i64(&r, TOPIC_CONFIG_INDEX_INTERVAL_BYTES),
+        .min_insync_replicas = (int32_t)resolve_i64(&r, TOPIC_CONFIG_MIN_INSYNC_REPLICAS),
+        .compression = resolve_compression(&r),
+        .gzip_level = (int32_t)resolve_i64(&r, TOPIC_CONFIG_COMPRESSION_GZIP_LEVEL),
+        .lz4_level = (int32_t)resolve_i64(&r, TOPIC_CONFIG_COMPRESSION_LZ4_LEVEL),
+        .zstd_level = (int32_t)resolve_i64(&r, TOPIC_CONFIG_COMPRESSION_ZSTD_LEVEL),
+        .max_decompressed_bytes =
+            (int32_t)resolve_i64(&r, TOPIC_CONFIG_MAX_DECOMPRESSED_MESSAGE_BYTES),
+        .log_append_time = bytes_equal(bytes_trim(resolve(&r, TOPIC_CONFIG_MESSAGE_TIMESTAMP_TYPE)),
+                                       BYTES("LogAppendTime")),
+        .timestamp_before_max_ms = resolve_i64(&r, TOPIC_CONFIG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
+        .timestamp_after_max_ms = resolve_i64(&r, TOPIC_CONFIG_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
+        .relaxed =
+            bytes_equal(bytes_trim(resolve(&r, TOPIC_CONFIG_WEIR_DURABILITY)), BYTES("relaxed")),
+    };
+    arena_deinit(&r.arena);
+}
