@@ -45,10 +45,3 @@ size_t record_size(const struct record *r);
 enum err record_write(struct buf *out, const struct record *r);
 /* Appends headers in encoded form: what record.headers wants. */
 enum err record_headers_write(struct buf *out, const struct record_header *headers, int32_t count);
-
-/* Why a walk stopped. */
-enum record_walk_end {
-    RECORD_WALK_OK,
-    RECORD_WALK_LENGTH_VARINT, /* a record's length does not end as a number */
-    RECORD_WALK_MALFORMED,
-};
