@@ -60,8 +60,8 @@
 #include "protocol/record_batch.h"
 
 #include "base/crc32c.h"
-#include "protocol/big_endian.h"
 #include "protocol/record.h"
+#include "protocol/wire.h"
 
 enum {
     AT_BASE_OFFSET = 0,
@@ -78,12 +78,32 @@ enum {
     AT_BASE_SEQUENCE = 53,
     AT_RECORD_COUNT = 57,
 };
-static_assert(AT_RECORD_COUNT + 4 == BATCH_HEADER_BYTES, "the table is whole");
-static_assert(AT_ATTRIBUTES == BATCH_CRC_FROM, "the checksum begins at the attributes");
+static_assert(AT_RECORD_COUNT + 4 == (int)BATCH_HEADER_BYTES, "the table is whole");
+static_assert(AT_ATTRIBUTES == (int)BATCH_CRC_FROM, "the checksum begins at the attributes");
 
 enum { INTERNAL_KEY_BYTES = 4, INTERNAL_TYPE = 0x5700, INTERNAL_TYPE_KIND = 0xff };
 
 enum { SEGMENT_HEADER_VERSION = 1 };
+
+static int32_t load_i32(const uint8_t *at)
+{
+    return (int32_t)wire_load_u32(at);
+}
+
+static int64_t load_i64(const uint8_t *at)
+{
+    return (int64_t)wire_load_u64(at);
+}
+
+static void store_i32(uint8_t *at, int32_t v)
+{
+    wire_store_u32(at, (uint32_t)v);
+}
+
+static void store_i64(uint8_t *at, int64_t v)
+{
+    wire_store_u64(at, (uint64_t)v);
+}
 
 enum err batch_header_read(struct bytes at, struct batch_header *out)
 {
@@ -93,19 +113,19 @@ enum err batch_header_read(struct bytes at, struct batch_header *out)
         return fail(ERR_MALFORMED, "%zu bytes are less than a batch header", at.len);
     }
     struct batch_header h = {
-        .base_offset = be_i64(p + AT_BASE_OFFSET),
-        .length = be_i32(p + AT_LENGTH),
-        .leader_epoch = be_i32(p + AT_LEADER_EPOCH),
+        .base_offset = load_i64(p + AT_BASE_OFFSET),
+        .length = load_i32(p + AT_LENGTH),
+        .leader_epoch = load_i32(p + AT_LEADER_EPOCH),
         .magic = (int8_t)p[AT_MAGIC],
-        .crc = be_u32(p + AT_CRC),
-        .attributes = be_u16(p + AT_ATTRIBUTES),
-        .last_offset_delta = be_i32(p + AT_LAST_OFFSET_DELTA),
-        .base_timestamp = be_i64(p + AT_BASE_TIMESTAMP),
-        .max_timestamp = be_i64(p + AT_MAX_TIMESTAMP),
-        .producer_id = be_i64(p + AT_PRODUCER_ID),
-        .producer_epoch = (int16_t)be_u16(p + AT_PRODUCER_EPOCH),
-        .base_sequence = be_i32(p + AT_BASE_SEQUENCE),
-        .record_count = be_i32(p + AT_RECORD_COUNT),
+        .crc = wire_load_u32(p + AT_CRC),
+        .attributes = wire_load_u16(p + AT_ATTRIBUTES),
+        .last_offset_delta = load_i32(p + AT_LAST_OFFSET_DELTA),
+        .base_timestamp = load_i64(p + AT_BASE_TIMESTAMP),
+        .max_timestamp = load_i64(p + AT_MAX_TIMESTAMP),
+        .producer_id = load_i64(p + AT_PRODUCER_ID),
+        .producer_epoch = (int16_t)wire_load_u16(p + AT_PRODUCER_EPOCH),
+        .base_sequence = load_i32(p + AT_BASE_SEQUENCE),
+        .record_count = load_i32(p + AT_RECORD_COUNT),
     };
     if (h.magic != BATCH_MAGIC) {
         return fail(ERR_MALFORMED, "a batch of magic %d", h.magic);
@@ -121,19 +141,19 @@ enum err batch_header_read(struct bytes at, struct batch_header *out)
 void batch_header_write(uint8_t *at, const struct batch_header *h)
 {
     ASSERT(h->magic == BATCH_MAGIC);
-    be_put_i64(at + AT_BASE_OFFSET, h->base_offset);
-    be_put_i32(at + AT_LENGTH, h->length);
-    be_put_i32(at + AT_LEADER_EPOCH, h->leader_epoch);
+    store_i64(at + AT_BASE_OFFSET, h->base_offset);
+    store_i32(at + AT_LENGTH, h->length);
+    store_i32(at + AT_LEADER_EPOCH, h->leader_epoch);
     at[AT_MAGIC] = (uint8_t)h->magic;
-    be_put_u32(at + AT_CRC, h->crc);
-    be_put_u16(at + AT_ATTRIBUTES, h->attributes);
-    be_put_i32(at + AT_LAST_OFFSET_DELTA, h->last_offset_delta);
-    be_put_i64(at + AT_BASE_TIMESTAMP, h->base_timestamp);
-    be_put_i64(at + AT_MAX_TIMESTAMP, h->max_timestamp);
-    be_put_i64(at + AT_PRODUCER_ID, h->producer_id);
-    be_put_u16(at + AT_PRODUCER_EPOCH, (uint16_t)h->producer_epoch);
-    be_put_i32(at + AT_BASE_SEQUENCE, h->base_sequence);
-    be_put_i32(at + AT_RECORD_COUNT, h->record_count);
+    wire_store_u32(at + AT_CRC, h->crc);
+    wire_store_u16(at + AT_ATTRIBUTES, h->attributes);
+    store_i32(at + AT_LAST_OFFSET_DELTA, h->last_offset_delta);
+    store_i64(at + AT_BASE_TIMESTAMP, h->base_timestamp);
+    store_i64(at + AT_MAX_TIMESTAMP, h->max_timestamp);
+    store_i64(at + AT_PRODUCER_ID, h->producer_id);
+    wire_store_u16(at + AT_PRODUCER_EPOCH, (uint16_t)h->producer_epoch);
+    store_i32(at + AT_BASE_SEQUENCE, h->base_sequence);
+    store_i32(at + AT_RECORD_COUNT, h->record_count);
 }
 
 int32_t batch_sequence_add(int32_t sequence, int32_t increment)
@@ -184,25 +204,25 @@ uint32_t batch_crc(struct bytes batch)
 
 bool batch_crc_ok(struct bytes batch)
 {
-    return batch.len >= BATCH_HEADER_BYTES && batch_crc(batch) == be_u32(batch.at + AT_CRC);
+    return batch.len >= BATCH_HEADER_BYTES && batch_crc(batch) == wire_load_u32(batch.at + AT_CRC);
 }
 
 void batch_stamp(uint8_t *batch, int64_t base_offset, int32_t leader_epoch)
 {
-    be_put_i64(batch + AT_BASE_OFFSET, base_offset);
-    be_put_i32(batch + AT_LEADER_EPOCH, leader_epoch);
+    store_i64(batch + AT_BASE_OFFSET, base_offset);
+    store_i32(batch + AT_LEADER_EPOCH, leader_epoch);
 }
 
 void batch_stamp_max_timestamp(uint8_t *batch, size_t len, bool log_append_time, int64_t timestamp)
 {
-    uint32_t attributes = be_u16(batch + AT_ATTRIBUTES);
+    uint32_t attributes = wire_load_u16(batch + AT_ATTRIBUTES);
     uint32_t kept = attributes & ~(uint32_t)BATCH_LOG_APPEND_TIME;
 
     ASSERT(len >= BATCH_HEADER_BYTES);
-    be_put_u16(batch + AT_ATTRIBUTES,
-               (uint16_t)(kept | (log_append_time ? (uint32_t)BATCH_LOG_APPEND_TIME : 0)));
-    be_put_i64(batch + AT_MAX_TIMESTAMP, timestamp);
-    be_put_u32(batch + AT_CRC, batch_crc((struct bytes){batch, len}));
+    wire_store_u16(batch + AT_ATTRIBUTES,
+                   (uint16_t)(kept | (log_append_time ? (uint32_t)BATCH_LOG_APPEND_TIME : 0)));
+    store_i64(batch + AT_MAX_TIMESTAMP, timestamp);
+    wire_store_u32(batch + AT_CRC, batch_crc((struct bytes){batch, len}));
 }
 
 void batch_stamp_append_time(uint8_t *batch, size_t len, int64_t append_time_ms)
@@ -219,7 +239,7 @@ enum err internal_batch_build(struct buf *out, const struct internal_batch *in)
 
     ASSERT(in->kind > 0 && in->kind <= INTERNAL_KIND_MAX);
     ASSERT(in->payload.at != NULL);
-    be_put_u16(key + 2, (uint16_t)(INTERNAL_TYPE + in->kind));
+    wire_store_u16(key + 2, (uint16_t)(INTERNAL_TYPE + in->kind));
     size_t size = BATCH_HEADER_BYTES + record_size(&r);
     if (size > INT32_MAX) {
         return fail(ERR_LIMIT, "an internal batch of %zu bytes", size);
@@ -260,8 +280,8 @@ enum err internal_batch_parse(struct bytes batch, struct internal_batch *out)
         r.key.len != INTERNAL_KEY_BYTES || r.value.at == NULL) {
         return fail(ERR_MALFORMED, "an internal batch without its one record");
     }
-    int type = be_u16(r.key.at + 2);
-    if (be_u16(r.key.at) != 0 || (type & ~INTERNAL_TYPE_KIND) != INTERNAL_TYPE ||
+    int type = wire_load_u16(r.key.at + 2);
+    if (wire_load_u16(r.key.at) != 0 || (type & ~INTERNAL_TYPE_KIND) != INTERNAL_TYPE ||
         type == INTERNAL_TYPE) {
         return fail(ERR_MALFORMED, "an internal batch of type %d", type);
     }
@@ -283,21 +303,21 @@ enum {
     SEGMENT_AT_LOG_START = 48,
     SEGMENT_AT_CREATED = 56,
 };
-static_assert(SEGMENT_AT_CREATED + 8 == SEGMENT_HEADER_PAYLOAD_BYTES, "the table is whole");
+static_assert(SEGMENT_AT_CREATED + 8 == (int)SEGMENT_HEADER_PAYLOAD_BYTES, "the table is whole");
 
 enum err segment_header_build(struct buf *out, int64_t base_offset, int32_t leader_epoch,
                               const struct segment_header *in)
 {
     uint8_t payload[SEGMENT_HEADER_PAYLOAD_BYTES] = {0};
 
-    be_put_u16(payload + SEGMENT_AT_VERSION, SEGMENT_HEADER_VERSION);
-    be_put_i32(payload + SEGMENT_AT_PARTITION, in->partition);
+    wire_store_u16(payload + SEGMENT_AT_VERSION, SEGMENT_HEADER_VERSION);
+    store_i32(payload + SEGMENT_AT_PARTITION, in->partition);
     memcpy(payload + SEGMENT_AT_TOPIC_ID, in->topic_id.at, sizeof(in->topic_id.at));
-    be_put_i64(payload + SEGMENT_AT_RAFT_INDEX, in->base_raft_index);
-    be_put_i64(payload + SEGMENT_AT_TERM, in->base_term);
-    be_put_i64(payload + SEGMENT_AT_DELTA, in->delta);
-    be_put_i64(payload + SEGMENT_AT_LOG_START, in->log_start_offset);
-    be_put_i64(payload + SEGMENT_AT_CREATED, in->created_ms);
+    store_i64(payload + SEGMENT_AT_RAFT_INDEX, in->base_raft_index);
+    store_i64(payload + SEGMENT_AT_TERM, in->base_term);
+    store_i64(payload + SEGMENT_AT_DELTA, in->delta);
+    store_i64(payload + SEGMENT_AT_LOG_START, in->log_start_offset);
+    store_i64(payload + SEGMENT_AT_CREATED, in->created_ms);
     return internal_batch_build(out,
                                 &(struct internal_batch){.kind = INTERNAL_SEGMENT_HEADER,
                                                          .base_offset = base_offset,
@@ -311,16 +331,16 @@ enum err segment_header_parse(struct bytes payload, struct segment_header *out)
     const uint8_t *p = payload.at;
 
     if (payload.len != SEGMENT_HEADER_PAYLOAD_BYTES ||
-        be_u16(p + SEGMENT_AT_VERSION) != SEGMENT_HEADER_VERSION) {
+        wire_load_u16(p + SEGMENT_AT_VERSION) != SEGMENT_HEADER_VERSION) {
         return fail(ERR_MALFORMED, "a segment header of another version or size");
     }
     struct segment_header h = {
-        .base_raft_index = be_i64(p + SEGMENT_AT_RAFT_INDEX),
-        .base_term = be_i64(p + SEGMENT_AT_TERM),
-        .delta = be_i64(p + SEGMENT_AT_DELTA),
-        .log_start_offset = be_i64(p + SEGMENT_AT_LOG_START),
-        .partition = be_i32(p + SEGMENT_AT_PARTITION),
-        .created_ms = be_i64(p + SEGMENT_AT_CREATED),
+        .base_raft_index = load_i64(p + SEGMENT_AT_RAFT_INDEX),
+        .base_term = load_i64(p + SEGMENT_AT_TERM),
+        .delta = load_i64(p + SEGMENT_AT_DELTA),
+        .log_start_offset = load_i64(p + SEGMENT_AT_LOG_START),
+        .partition = load_i32(p + SEGMENT_AT_PARTITION),
+        .created_ms = load_i64(p + SEGMENT_AT_CREATED),
     };
     memcpy(h.topic_id.at, p + SEGMENT_AT_TOPIC_ID, sizeof(h.topic_id.at));
     *out = h;
