@@ -47,6 +47,9 @@ COLD _Noreturn void assert_failed(const char *what, const char *file, int line);
 
 /* The struct that holds this member: CONTAINER_OF(link, struct conn, link). */
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+/* The same from a pointer to const. */
+#define CONTAINER_OF_CONST(pointer, type, member) \
+    ((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
