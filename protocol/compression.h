@@ -34,8 +34,8 @@ struct compression;
 enum err compression_new(struct compression **out);
 void compression_free(struct compression *c);
 
-/* Appends the compressed form of `in`. CODEC_NONE copies. `level` must be valid. ERR_LIMIT: it would pass
- * the ceiling of `out`. ERR_NOMEM. After an error `out` has its old length. */
+/* Appends the compressed form of `in`. CODEC_NONE copies. `level` must be valid. ERR_LIMIT: it might
+ * pass the ceiling of `out` (some codecs ask for the room of the worst case). ERR_NOMEM. After an error `out` has its old length. */
 enum err compression_pack(struct compression *c, enum codec codec, int level, struct bytes in,
                           struct buf *out);
 
