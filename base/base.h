@@ -45,11 +45,9 @@ COLD _Noreturn void assert_failed(const char *what, const char *file, int line);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The struct that holds this member: CONTAINER_OF(link, struct conn, link). */
-#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-/* The same from a pointer to const. */
-#define CONTAINER_OF_CONST(pointer, type, member) \
-    ((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
+/* The struct that holds this member: CONTAINER_OF(link, struct conn, link). By way of a number, so that a
+ * pointer to const gives what the caller asks for (say `const struct conn` when only reading). */
+#define CONTAINER_OF(pointer, type, member) ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -7,7 +7,8 @@
  *
  *     static bool is_topic(const struct map_link *link, const void *name)
  *     {
- *         return bytes_equal(CONTAINER_OF(link, struct topic, link)->name, *(const struct bytes *)name);
+ *         const struct topic *t = CONTAINER_OF(link, const struct topic, link);
+ *         return bytes_equal(t->name, *(const struct bytes *)name);
  *     }
  *     link = map_find(&topics, bytes_hash(name, seed), is_topic, &name);
  */
