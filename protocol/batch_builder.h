@@ -15,6 +15,7 @@
 /* Records of one batch; counts and lengths are 32 bits wide. */
 struct batch_builder {
     struct buf records; /* encoded, uncompressed */
+    struct buf headers; /* of the record being added */
     int32_t count;
     int64_t base_timestamp; /* of the first record */
     int64_t max_timestamp;
@@ -51,6 +52,9 @@ void batch_builder_reset(struct batch_builder *b);
 
 /* ERR_LIMIT, ERR_NOMEM: nothing was added. ERR_USAGE: a negative timestamp other than -1. */
 enum err batch_builder_add(struct batch_builder *b, const struct batch_builder_record *r);
+/* A record as a reader gives it; its deltas are set anew, its headers taken as encoded. */
+enum err batch_builder_add_record(struct batch_builder *b, int64_t timestamp_ms,
+                                  const struct record *r);
 /* Bytes of an uncompressed batch of what is there now. */
 size_t batch_builder_size(const struct batch_builder *b);
 /* Appends the whole batch to `out`; at least one record was added. ERR_LIMIT, ERR_NOMEM: `out` as before. */

@@ -1,5 +1,6 @@
 /* protocol/batch_validate.h: what a broker says to the batch of one partition in a Produce request, before
- * anything is appended: exactly the verdicts of Kafka 4.4, with its error codes (list in the .c file).
+ * anything is appended: the verdicts and error codes of Kafka 4.4 (the order of the questions, and the few
+ * places where we are stricter, stand in the .c file).
  *
  * Sequence numbers and epochs of producers are not judged here (storage/producers.h does), nor whether the
  * topic is there or may be written to.
@@ -19,10 +20,11 @@ struct batch_rules {
     int compression_level; /* valid for that codec; unused with BATCH_CODEC_PRODUCER */
     bool log_append_time;  /* message.timestamp.type */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
-    int64_t batch_bytes_max;       /* max.message.bytes */
-    int64_t segment_bytes;         /* segment.bytes */
-    int64_t record_body_bytes_max; /* max.decompressed.message.bytes: of one record */
-    bool compacted;                /* cleanup.policy holds compact: records need keys */
+    int64_t batch_bytes_max;        /* max.message.bytes */
+    int64_t segment_bytes;          /* segment.bytes */
+    int64_t record_body_bytes_max;  /* max.decompressed.message.bytes: of one record */
+    int64_t decompressed_bytes_max; /* ours: of all records of one batch */
+    bool compacted;                 /* cleanup.policy holds compact: records need keys */
 };
 
 /* Kafka's defaults of all of them. */

@@ -81,6 +81,9 @@ enum {
 static_assert(AT_RECORD_COUNT + 4 == (int)BATCH_HEADER_BYTES, "the table is whole");
 static_assert(AT_ATTRIBUTES == (int)BATCH_CRC_FROM, "the checksum begins at the attributes");
 
+/* Bits that mean something; the others do not survive a change of the attributes, as in Kafka. */
+enum { BATCH_KNOWN = 0x7f };
+
 enum { INTERNAL_KEY_BYTES = 4, INTERNAL_TYPE = 0x5700, INTERNAL_TYPE_KIND = 0xff };
 
 enum { SEGMENT_HEADER_VERSION = 1 };
@@ -216,7 +219,7 @@ void batch_stamp(uint8_t *batch, int64_t base_offset, int32_t leader_epoch)
 void batch_stamp_max_timestamp(uint8_t *batch, size_t len, bool log_append_time, int64_t timestamp)
 {
     uint32_t attributes = wire_load_u16(batch + AT_ATTRIBUTES);
-    uint32_t kept = attributes & ~(uint32_t)BATCH_LOG_APPEND_TIME;
+    uint32_t kept = attributes & BATCH_KNOWN & ~(uint32_t)BATCH_LOG_APPEND_TIME;
 
     ASSERT(len >= BATCH_HEADER_BYTES);
     wire_store_u16(batch + AT_ATTRIBUTES,
