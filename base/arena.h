@@ -34,4 +34,5 @@ struct bytes arena_copy(struct arena *a, struct bytes b);
 struct bytes arena_format(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
-#define ARENA_ARRAY(arena, type, count) ((type *)arena_array((arena), (size_t)(count), sizeof(type)))
+#define ARENA_ARRAY(arena, type, count) \
+    ((type *)arena_array((arena), (size_t)(count), sizeof(type)))

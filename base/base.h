@@ -27,7 +27,7 @@
 #endif
 
 #define PRINTF_LIKE(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
-#define COLD __attribute__((cold))
+#define COLD                            __attribute__((cold))
 
 /* Says what was false and where, writes the last log lines out, and aborts. */
 COLD _Noreturn void assert_failed(const char *what, const char *file, int line);

@@ -51,9 +51,10 @@ struct env_event {
 };
 
 struct env_job {
-    void (*run)(struct env_job *job); /* on a helper: may block; touches only what the job carries */
-    struct env_poller *home;          /* where the event goes */
-    struct env_job *next;             /* env's, while in flight */
+    void (*run)(
+        struct env_job *job); /* on a helper: may block; touches only what the job carries */
+    struct env_poller *home;  /* where the event goes */
+    struct env_job *next;     /* env's, while in flight */
 };
 
 struct env_disk_space {
@@ -273,8 +274,8 @@ static inline enum err env_receive(struct env *e, int socket, void *to, size_t l
     return e->v->receive(e, socket, to, len, got);
 }
 /* Takes a prefix of the slices; ERR_AGAIN when not even one byte fits. */
-static inline enum err env_send(struct env *e, int socket, const struct env_slice *slices, int count,
-                                size_t *sent)
+static inline enum err env_send(struct env *e, int socket, const struct env_slice *slices,
+                                int count, size_t *sent)
 {
     return e->v->send(e, socket, slices, count, sent);
 }
@@ -316,7 +317,8 @@ static inline void env_wake(struct env *e, struct env_poller *p)
 }
 
 /* A queue of jobs; its threads (at most `width`) start when first needed. */
-static inline enum err env_lane_new(struct env *e, const char *name, int width, struct env_lane **out)
+static inline enum err env_lane_new(struct env *e, const char *name, int width,
+                                    struct env_lane **out)
 {
     return e->v->lane_new(e, name, width, out);
 }

@@ -12,19 +12,19 @@
 
 #include "base/base.h"
 
-#define ERR_LIST(X)                                                                                \
-    X(OK, "ok")                                                                                    \
-    X(ERR_NOMEM, "out of memory")                                                                  \
-    X(ERR_LIMIT, "a configured limit was reached")                                                 \
-    X(ERR_MALFORMED, "bytes from a peer do not parse")                                             \
-    X(ERR_CORRUPT, "bytes from our own disk do not verify")                                        \
-    X(ERR_IO, "the operating system reported an error")                                            \
-    X(ERR_NOSPACE, "the disk is full")                                                             \
-    X(ERR_AGAIN, "not now: it would block")                                                        \
-    X(ERR_CLOSED, "the other side closed the connection")                                          \
-    X(ERR_NOT_FOUND, "there is no such thing")                                                     \
-    X(ERR_EXISTS, "it exists already")                                                             \
-    X(ERR_UNSUPPORTED, "not supported here")                                                       \
+#define ERR_LIST(X)                                         \
+    X(OK, "ok")                                             \
+    X(ERR_NOMEM, "out of memory")                           \
+    X(ERR_LIMIT, "a configured limit was reached")          \
+    X(ERR_MALFORMED, "bytes from a peer do not parse")      \
+    X(ERR_CORRUPT, "bytes from our own disk do not verify") \
+    X(ERR_IO, "the operating system reported an error")     \
+    X(ERR_NOSPACE, "the disk is full")                      \
+    X(ERR_AGAIN, "not now: it would block")                 \
+    X(ERR_CLOSED, "the other side closed the connection")   \
+    X(ERR_NOT_FOUND, "there is no such thing")              \
+    X(ERR_EXISTS, "it exists already")                      \
+    X(ERR_UNSUPPORTED, "not supported here")                \
     X(ERR_USAGE, "wrong use or setting")
 
 #define X(name, text) name,
@@ -38,7 +38,11 @@ const char *err_text(enum err e);
 const char *err_name(enum err e);
 
 /* Give up with a code, leaving a breadcrumb (file, line, text) for whoever logs it. Returns the code. */
+#ifdef __clang_analyzer__ /* which cannot know that err_note() gives back what it gets */
+#define fail(code, ...) ((void)err_note((code), __FILE__, __LINE__, __VA_ARGS__), (code))
+#else
 #define fail(code, ...) err_note((code), __FILE__, __LINE__, __VA_ARGS__)
+#endif
 
 enum err err_note(enum err e, const char *file, int line, const char *format, ...)
     PRINTF_LIKE(4, 5) COLD;
@@ -54,10 +58,10 @@ const char *err_crumb_at(unsigned age);
 void err_crumbs_reset(void);
 
 /* The only macro allowed to hide a return. Use it only where nothing needs releasing. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        enum err try_err_ = (call);                                                                \
-        if (try_err_ != OK) {                                                                      \
-            return try_err_;                                                                       \
-        }                                                                                          \
+#define TRY(call)                   \
+    do {                            \
+        enum err try_err_ = (call); \
+        if (try_err_ != OK) {       \
+            return try_err_;        \
+        }                           \
     } while (0)

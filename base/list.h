@@ -95,8 +95,8 @@ static inline struct list_link *list_take_first(struct list *l)
 }
 
 /* The element may be removed inside the loop. */
-#define list_for_each(list_, link_)                                                                \
-    for (struct list_link *link_ = list_first(list_),                                              \
-                          *link_##_next = link_ ? list_next((list_), link_) : NULL;                \
-         link_ != NULL;                                                                            \
+#define list_for_each(list_, link_)                                                 \
+    for (struct list_link *link_ = list_first(list_),                               \
+                          *link_##_next = link_ ? list_next((list_), link_) : NULL; \
+         link_ != NULL;                                                             \
          link_ = link_##_next, link_##_next = link_ ? list_next((list_), link_) : NULL)

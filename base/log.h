@@ -24,13 +24,13 @@ void log_sink(void (*line)(void *, const char *text, size_t len), void *context)
 
 void log_line(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
-#define log_at_(level, ...)                                                                        \
-    do {                                                                                           \
-        if (log_enabled(level)) {                                                                  \
-            log_line((level), __VA_ARGS__);                                                        \
-        }                                                                                          \
+#define log_at_(level, ...)                 \
+    do {                                    \
+        if (log_enabled(level)) {           \
+            log_line((level), __VA_ARGS__); \
+        }                                   \
     } while (0)
 #define log_error(...) log_at_(LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_at_(LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_at_(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_at_(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at_(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at_(LOG_DEBUG, __VA_ARGS__)
