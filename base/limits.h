@@ -28,3 +28,6 @@ enum { TOPIC_NAME_BYTES_MAX = 249 };
 /* Bytes decompressed from one batch. Kafka has no such limit; a batch is at most
  * max.message.bytes compressed, and nobody means more than this by it. */
 enum { DECOMPRESSED_BYTES_MAX = 512 << 20 };
+
+/* Partitions that one request may make: Kafka refuses 10,000 and more. */
+enum { TOPIC_PARTITIONS_MAX = 9999 };

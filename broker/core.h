@@ -6,8 +6,8 @@
  * ONE TURN  1 read the clock  2 drain the mailboxes (bounded)  3 env_poll: sockets, finished jobs
  *           4 timers  5 local messages  6 store_commit(): one journal group for everything appended in this
  *           turn  7 flush mailboxes (one wake per core) and sockets (one send per connection)
- *           8 background quanta. While there was work within the last millisecond it spins for up to
- *           CORE_SPIN_US before it sleeps; idle, it costs nothing.
+ *           8 background quanta. While there was traffic between cores within the last millisecond it
+ *           watches its mailboxes for up to node.spin_us before it sleeps; idle, it costs nothing.
  */
 #pragma once
 
@@ -16,12 +16,43 @@
 #include "base/list.h"
 #include "base/timer_wheel.h"
 #include "broker/mailbox.h"
+#include "broker/metrics.h"
 
-struct image;
-struct node;
-struct store;
-struct connections; /* broker/connection.c's own */
 struct config;
+struct connections; /* broker/connection.h */
+struct image;       /* broker/image.h */
+struct listeners;   /* broker/listener.h */
+struct node;        /* broker/node.h */
+struct store;
+
+/* Bounds of one turn. */
+enum {
+    CORE_MESSAGES_PER_TURN = 256,
+    CORE_EVENTS_PER_TURN = 256,
+    CORE_TIMERS_PER_TURN = 256,
+};
+
+/* A socket of this core: what env_watch() gets as its tag. */
+struct core_socket {
+    void (*ready)(struct core *c, struct core_socket *s, uint32_t ready);
+    int socket;
+};
+
+/* A job for a helper lane; done() runs on the core whose poller is job.home. */
+struct core_job {
+    struct env_job job;
+    void (*done)(struct core *c, struct core_job *job);
+};
+
+/* A piece of work done a little at a time, after everything else of a turn: retention, expiry, checks.
+ * run() returns when it wants to be called again, in env_now_us() time; UINT64_MAX: after core_chore_wake()
+ * only. Owned by the module that adds it, on the stack of no function. */
+struct core_chore {
+    uint64_t (*run)(struct core *c, struct core_chore *chore);
+    struct timer timer;
+    struct core *core;
+    struct message message;
+};
 
 struct core {
     int index;
@@ -31,15 +62,22 @@ struct core {
     struct env_poller *poller;
     struct mailbox mailbox;
     struct timer_wheel timers;
-    struct store *store;
+    struct store *store; /* NULL: this node keeps nothing (tests of the engine) */
     struct map partitions;     /* struct partition by (topic id, partition), broker/partition.h */
     const struct image *image; /* newest metadata this core has seen; broker/image.h */
     struct connections *connections;
     struct fetch_sessions *fetch_sessions; /* broker/fetch_session.h */
     struct metadata *metadata;             /* core 0 only: broker/metadata.h */
-    uint64_t now_us;                       /* read once per turn */
+    struct list auto_creations;            /* broker/auto_create.c's own */
+    struct listeners *listeners;           /* core 0 only: broker/listener.h */
+    uint64_t now_us;                       /* read once per turn, and again after a wait */
     int64_t wall_ms;
-    struct core_stats *stats; /* broker/metrics.h */
+    struct core_stats stats; /* broker/metrics.h */
+    struct message stop_message;
+    struct timer stop_timer;
+    uint64_t crossed_us; /* when a message of another core was last seen */
+    bool flush_pending;  /* a ring was full: try again soon */
+    bool stopping, stopped;
 };
 
 #define ASSERT_ON_CORE(core) ASSERT(core_is_current(core))
@@ -47,9 +85,30 @@ struct core {
 /* Is this the core whose turn runs on this thread? */
 bool core_is_current(const struct core *c);
 
-/* Which core owns a partition: a hash of the key over the cores of this start. */
+/* Which core owns a partition: a hash of the key over the cores of this start. The node's own logs (the
+ * zero topic id) belong to core 0. */
 struct uuid;
 int core_of_partition(const struct node *n, const struct uuid *topic_id, int32_t partition);
 
 /* Runs fn once, later in this turn or in the next, on this core. */
 void core_later(struct core *c, struct message *m);
+
+/* Calls t->fire on this core after the delay; cancel with timer_wheel_cancel(&c->timers, t). */
+void core_timer(struct core *c, struct timer *t, uint64_t delay_us);
+
+/* Runs chore->run for the first time in the next turn. */
+void core_chore_add(struct core *c, struct core_chore *chore);
+/* Runs it in the next turn, whatever it said before. */
+void core_chore_wake(struct core_chore *chore);
+
+/* Memory, clock and mailbox; the poller is made here. c->node, index, env and config are set. */
+enum err core_init(struct core *c, struct core *const *peers, int count);
+/* No core of the node runs any more. */
+void core_deinit(struct core *c);
+
+/* One turn (env_thread_start's step); false once the core has stopped. */
+bool core_turn(void *core);
+
+/* The stop, from core 0 on: connections finish what they have (for at most NODE_STOP_US), then all cores
+ * leave their loops. */
+void core_stop_all(struct core *zero);

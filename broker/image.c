@@ -372,6 +372,11 @@ const struct image_topic *image_edit_topic(const struct image_edit *e, struct uu
     return image_topic_by_id(e->image, id);
 }
 
+const struct image_topic *image_edit_topic_named(const struct image_edit *e, struct bytes name)
+{
+    return image_topic_by_name(e->image, name);
+}
+
 void image_edit_broker_put(struct image_edit *e, const struct image_broker *broker)
 {
     struct image *i = e->image;

@@ -19,6 +19,7 @@ void image_edit_topic_put(struct image_edit *e, const struct image_topic *topic)
 void image_edit_topic_remove(struct image_edit *e, struct uuid id);
 /* As it stands in the edit; NULL when there is none. Valid until the next put or removal. */
 const struct image_topic *image_edit_topic(const struct image_edit *e, struct uuid id);
+const struct image_topic *image_edit_topic_named(const struct image_edit *e, struct bytes name);
 void image_edit_broker_put(struct image_edit *e, const struct image_broker *broker);
 void image_edit_cluster(struct image_edit *e, struct bytes cluster_id, int32_t controller_id);
 

@@ -1,0 +1,115 @@
+/* broker/handlers/metadata.c: Metadata: brokers, topics, partitions, leaders.
+ *
+ * Version 0 without topics means all; from 1 on null means all and an empty list none. From 12 on topics may be
+ * named by id. A topic that is missing and may be made on first use (auto.create.topics.enable and the
+ * request's flag) is created in the background; this answer says UNKNOWN_TOPIC_OR_PARTITION, clients ask
+ * again. The addresses are those of the listener that the client came in by.
+ */
+#include "schema/metadata.h"
+#include "broker/handler.h"
+
+#include "broker/auto_create.h"
+#include "broker/cluster_view.h"
+#include "broker/topic_plan.h"
+
+enum { EMPTY_MEANS_ALL_BEFORE = 1, IDS_FROM = 12 };
+
+static void fill_brokers(struct request *rq, struct metadata_response *out)
+{
+    out->brokers = metadata_response_brokers_new(rq->arena, image_broker_count(rq->image));
+    for (int32_t i = 0; i < out->brokers.len; i++) {
+        struct broker_view v = broker_view(rq, image_broker_at(rq->image, i));
+        out->brokers.at[i].node_id = v.id;
+        out->brokers.at[i].host = v.host;
+        out->brokers.at[i].port = v.port;
+        out->brokers.at[i].rack = v.rack;
+    }
+    out->cluster_id = image_cluster_id(rq->image);
+    out->controller_id = image_controller_id(rq->image);
+}
+
+static void fill_topic(struct request *rq, const struct metadata_request *in,
+                       const struct image_topic *topic, struct metadata_response_topic *out)
+{
+    out->name = topic->name;
+    out->topic_id = topic->id;
+    out->is_internal = topic->internal;
+    if (in->include_topic_authorized_operations) {
+        out->topic_authorized_operations = TOPIC_OPERATIONS;
+    }
+    out->partitions = metadata_response_partitions_new(rq->arena, topic->partition_count);
+    for (int32_t i = 0; i < out->partitions.len; i++) {
+        const struct image_partition *from = &topic->partitions[i];
+        struct metadata_response_partition *to = &out->partitions.at[i];
+        to->partition_index = i;
+        to->leader_id = from->leader;
+        to->leader_epoch = from->leader_epoch;
+        to->replica_nodes.at = (int32_t *)(uintptr_t)from->replicas; /* only read */
+        to->replica_nodes.len = from->replica_count;
+        to->isr_nodes = to->replica_nodes;
+    }
+}
+
+static void fill_missing(struct request *rq, const struct metadata_request *in, struct bytes name,
+                         struct metadata_response_topic *out)
+{
+    struct bytes why;
+
+    out->name = name;
+    if (!topic_name_ok(name, rq->arena, &why)) {
+        out->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
+        return;
+    }
+    out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    if (in->allow_auto_topic_creation &&
+        config_bool(rq->core->config, CONFIG_AUTO_CREATE_TOPICS_ENABLE)) {
+        topic_auto_create(rq->core, name);
+    }
+}
+
+static void fill_asked(struct request *rq, const struct metadata_request *in,
+                       const struct metadata_request_topic *asked,
+                       struct metadata_response_topic *out)
+{
+    bool by_id = rq->version >= IDS_FROM && asked->name.at == NULL;
+    const struct image_topic *topic = by_id ? image_topic_by_id(rq->image, asked->topic_id)
+                                            : image_topic_by_name(rq->image, asked->name);
+
+    if (topic != NULL) {
+        fill_topic(rq, in, topic, out);
+    } else if (by_id) {
+        out->name = BYTES_NULL;
+        out->topic_id = asked->topic_id;
+        out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
+    } else {
+        fill_missing(rq, in, asked->name, out);
+    }
+}
+
+static void fill_all(struct request *rq, const struct metadata_request *in,
+                     struct metadata_response *out)
+{
+    out->topics = metadata_response_topics_new(rq->arena, image_topic_count(rq->image));
+    for (int32_t i = 0; i < out->topics.len; i++) {
+        fill_topic(rq, in, image_topic_at(rq->image, i), &out->topics.at[i]);
+    }
+}
+
+void handle_metadata(struct request *rq, const struct metadata_request *in,
+                     struct metadata_response *out)
+{
+    bool all = in->topics.len < 0 || (rq->version < EMPTY_MEANS_ALL_BEFORE && in->topics.len == 0);
+
+    fill_brokers(rq, out);
+    if (in->include_cluster_authorized_operations) {
+        out->cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    if (all) {
+        fill_all(rq, in, out);
+        return;
+    }
+    out->topics = metadata_response_topics_new(rq->arena, in->topics.len);
+    for (int32_t i = 0; i < out->topics.len; i++) {
+        fill_asked(rq, in, &in->topics.at[i], &out->topics.at[i]);
+    }
+}
