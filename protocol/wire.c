@@ -60,7 +60,7 @@ static uint64_t uvarint_of(struct wire_reader *r, int bits)
         }
         v |= part << shift;
         if ((b & VARINT_MORE) == 0) {
-            return v;
+            return r->err == OK ? v : 0;
         }
     }
     wire_fail(r, ERR_MALFORMED);
