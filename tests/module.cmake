@@ -3,7 +3,7 @@
 #   weir_unit            all of tests/unit/*_test.c; -DWEIR_UNIT_FILTER=<regex of file names> takes a part
 #   fuzz_<name>          one per tests/fuzz/<name>_fuzz.c: libFuzzer with WEIR_FUZZ, a bounded smoke run without
 #   weir_fuzz            all of the latter
-#   tests/<part>/module.cmake brings further programs, when it is there
+#   tests/<part>/module.cmake brings further libraries and programs
 if(NOT WEIR_TESTS)
   return()
 endif()
@@ -12,26 +12,43 @@ set(WEIR_UNIT_FILTER "" CACHE STRING "regular expression: only unit test files w
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 
-foreach(part sim wire clients)
-  if(EXISTS ${CMAKE_SOURCE_DIR}/tests/${part}/module.cmake)
-    include(tests/${part}/module.cmake)
-  endif()
+get_property(modules DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+file(GLOB parts RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/module.cmake)
+foreach(part ${parts})
+  include(${part})
 endforeach()
 
-# Everything a test may call, in link order: whoever uses comes before what is used.
-set(weir_tested)
-foreach(library weir_env_sim weir_tools_client weir_tools weir_broker weir_storage weir_protocol weir_base)
-  if(TARGET ${library})
-    list(APPEND weir_tested ${library})
-  endif()
-endforeach()
+# weir_link_tested(TARGET FILES...): links the libraries of the folders whose headers the files include. So a
+# part of the tests builds while another module does not.
+function(weir_link_tested target)
+  get_property(all DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  set(includes "")
+  foreach(file ${ARGN})
+    file(STRINGS ${file} found REGEX "^#include \"")
+    string(APPEND includes "${found}")
+  endforeach()
+  foreach(library ${all})
+    get_target_property(type ${library} TYPE)
+    string(REPLACE "weir_" "" folder ${library})
+    if(NOT type STREQUAL STATIC_LIBRARY)
+      continue()
+    elseif(library IN_LIST modules AND NOT includes MATCHES "\"${folder}/" AND NOT folder STREQUAL base)
+      continue()
+    elseif(NOT library IN_LIST modules AND NOT includes MATCHES "\"tests/[^h]") # harness needs none
+      continue()
+    endif()
+    target_link_libraries(${target} PRIVATE ${library})
+  endforeach()
+endfunction()
 
 file(GLOB unit_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*_test.c)
 if(WEIR_UNIT_FILTER)
   list(FILTER unit_files INCLUDE REGEX "/unit/[^/]*(${WEIR_UNIT_FILTER})[^/]*$")
 endif()
 add_executable(weir_unit tests/harness/main.c tests/harness/checks.c ${unit_files})
-target_link_libraries(weir_unit PRIVATE ${weir_tested} PkgConfig::CHECK)
+weir_link_tested(weir_unit ${unit_files})
+target_link_libraries(weir_unit PRIVATE PkgConfig::CHECK)
 
 file(GLOB fuzz_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.c)
 add_custom_target(weir_fuzz)
@@ -39,7 +56,7 @@ foreach(file ${fuzz_files})
   get_filename_component(name ${file} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" name ${name})
   add_executable(fuzz_${name} ${file})
-  target_link_libraries(fuzz_${name} PRIVATE ${weir_tested})
+  weir_link_tested(fuzz_${name} ${file})
   if(WEIR_FUZZ)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   else()
