@@ -75,6 +75,7 @@ struct line {
     size_t len;
 };
 
+PRINTF_LIKE(3, 0)
 static void add(struct line *l, size_t end, const char *format, va_list args)
 {
     ASSERT(l->len < end && end <= sizeof(l->text));
@@ -113,7 +114,7 @@ static void add_time(struct line *l, int64_t wall_ms)
 {
     static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     const int64_t year_9999_ms = INT64_C(253402300799999);
-    int64_t ms = MIN(MAX(wall_ms, 0), year_9999_ms);
+    int64_t ms = MIN(wall_ms, year_9999_ms);
     int64_t days = ms / MS_PER_DAY, year = 1970;
     int month = 0;
 
@@ -201,7 +202,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     ASSERT((size_t)level < COUNT_OF(level_names));
     l.len = 0;
     if (state.clock != NULL) {
-        now_ms = state.clock(state.clock_context);
+        now_ms = MAX(state.clock(state.clock_context), 0);
         add_time(&l, now_ms);
     }
     add_text(&l, text_end, "%s \"%s\"%s", level_names[level], event, format[0] == 0 ? "" : " ");

@@ -34,8 +34,13 @@ void *mem_alloc(size_t bytes)
 
 void *mem_zalloc(size_t count, size_t bytes)
 {
+    size_t total;
+
     ASSERT(count > 0 && bytes > 0);
-    return must_fail() ? NULL : calloc(count, bytes);
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total)) {
+        return NULL;
+    }
+    return calloc(count, bytes);
 }
 
 void *mem_realloc(void *old, size_t bytes)
