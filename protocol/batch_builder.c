@@ -56,6 +56,7 @@ enum err batch_builder_add_record(struct batch_builder *b, int64_t timestamp_ms,
     if (b->count == INT32_MAX) {
         return fail(ERR_LIMIT, "a batch is full of records");
     }
+    copy.attributes = 0;
     copy.offset_delta = b->count;
     copy.timestamp_delta = timestamp_ms - base;
     TRY(record_write(&b->records, &copy));

@@ -52,7 +52,8 @@ void batch_builder_reset(struct batch_builder *b);
 
 /* ERR_LIMIT, ERR_NOMEM: nothing was added. ERR_USAGE: a negative timestamp other than -1. */
 enum err batch_builder_add(struct batch_builder *b, const struct batch_builder_record *r);
-/* A record as a reader gives it; its deltas are set anew, its headers taken as encoded. */
+/* A record as a reader gives it; deltas and attributes are set anew, headers taken as
+ * encoded. */
 enum err batch_builder_add_record(struct batch_builder *b, int64_t timestamp_ms,
                                   const struct record *r);
 /* Bytes of an uncompressed batch of what is there now. */

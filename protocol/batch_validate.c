@@ -308,6 +308,7 @@ static bool length_without_end(const struct record_reader *r)
 
 static bool refuse_records(struct check *c, bool unreadable)
 {
+    c->out->record_error_count = 0; /* it is not about single records */
     return refuse(c, unreadable ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_INVALID_RECORD,
                   BYTES("The records of the batch do not fit its header."));
 }
@@ -324,10 +325,12 @@ static bool walk_records(struct check *c, struct bytes records, struct batch_bui
     record_reader_init(&r, records, h->record_count);
     while ((e = record_next(&r, &record)) == OK) {
         int64_t time = record_time(h, record.timestamp_delta);
+        if (compressed && record.body_bytes > c->in->rules->record_body_bytes_max) {
+            return refuse_records(c, false);
+        }
         check_record(c, time, record.key.at != NULL);
         if (b != NULL && c->wrong_records == 0 && added == OK) {
-            added = batch_builder_add_record(
-                b, c->in->rules->log_append_time ? c->in->now_ms : time, &record);
+            added = batch_builder_add_record(b, time, &record);
         }
     }
     if (e != ERR_NOT_FOUND) {
@@ -348,6 +351,7 @@ static bool walk_records(struct check *c, struct bytes records, struct batch_bui
 /* How decompression failed. */
 static bool refuse_codec(struct check *c, enum err e)
 {
+    c->out->record_error_count = 0;
     if (e == ERR_NOMEM) {
         return give_up(c);
     }
@@ -381,8 +385,7 @@ static bool walk_stream(struct check *c)
         return refuse_codec(c, s.codec_err);
     }
     if (e != ERR_NOT_FOUND) {
-        return s.over_max ? refuse(c, KAFKA_INVALID_RECORD, BYTES("A record is too large."))
-                          : refuse_records(c, false);
+        return refuse_records(c, false);
     }
     if (!check_listed(c)) {
         return false;
@@ -410,6 +413,20 @@ static bool keep(struct check *c)
     memcpy(copy, c->batch.at, c->batch.len);
     batch_stamp_max_timestamp(copy, c->batch.len, stamp, max_timestamp);
     c->out->batch.at = copy;
+    return true;
+}
+
+/* Kafka's builder breaks off on these; only a batch that is built meets it. */
+static bool check_producer(struct check *c)
+{
+    const struct batch_header *h = &c->header;
+    bool producer = h->producer_id != BATCH_NO_PRODUCER_ID;
+
+    if ((batch_is_transactional(h) && !producer) ||
+        (producer && (h->producer_epoch == -1 || h->base_sequence < 0))) {
+        return refuse(c, KAFKA_UNKNOWN_SERVER_ERROR,
+                      BYTES("The producer id, epoch and sequence of the batch do not fit."));
+    }
     return true;
 }
 
@@ -455,10 +472,13 @@ static bool rebuild_with(struct check *c, struct buf *plain, struct batch_builde
 
     enum err e = compression_unpack(c->in->compression, (enum codec)batch_codec(&c->header),
                                     batch_records(c->batch), plain);
+    if (e == ERR_MALFORMED) {
+        return walk_stream(c); /* it will not pass; but perhaps the records are wrong before that */
+    }
     if (e != OK) {
         return refuse_codec(c, e);
     }
-    if (!walk_records(c, buf_view(plain), b)) {
+    if (!walk_records(c, buf_view(plain), b) || !check_producer(c)) {
         return false;
     }
     buf_init(&packed, packed_bytes_max(batch_builder_size(b)));

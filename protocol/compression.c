@@ -129,29 +129,41 @@ enum err compression_read_start(struct compression *c, enum codec codec, struct 
     c->in = in;
     c->left = bytes_max;
     c->ended = false;
+    c->next = OK;
     return codec == CODEC_NONE ? OK : calls[codec]->read_start(c);
 }
 
 static enum err read_plain(struct compression *c, struct bytes *out)
 {
     *out = c->in;
-    c->in.len = 0;
     c->ended = true;
     return OK;
+}
+
+/* The next piece, or what went wrong once all good bytes before it were given out. */
+static enum err read_piece(struct compression *c, struct bytes *out)
+{
+    enum err e = c->next;
+
+    if (e == OK && !c->ended) {
+        e = c->codec == CODEC_NONE ? read_plain(c, out) : calls[c->codec]->read(c, out);
+    }
+    if (e != OK) {
+        c->ended = true;
+        c->next = e;
+    }
+    return out->len > 0 ? OK : e;
 }
 
 enum err compression_read(struct compression *c, struct bytes *out)
 {
     struct bytes piece = {.at = (const uint8_t *)""};
 
-    if (!c->ended && c->codec == CODEC_NONE) {
-        TRY(read_plain(c, &piece));
-    } else if (!c->ended) {
-        TRY(calls[c->codec]->read(c, &piece));
-    }
+    TRY(read_piece(c, &piece));
     if (piece.len > c->left) {
         c->ended = true;
-        return fail(ERR_LIMIT, "more comes out of a compressed batch than is allowed");
+        c->next = fail(ERR_LIMIT, "more comes out of a compressed batch than is allowed");
+        return c->next;
     }
     c->left -= piece.len;
     *out = piece;

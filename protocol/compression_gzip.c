@@ -133,13 +133,13 @@ static enum err step(struct compression *c, z_stream *z, size_t *got)
 static enum err gzip_read(struct compression *c, struct bytes *out)
 {
     size_t got = 0;
+    enum err e = OK;
 
-    while (!c->ended &&
-           got < COMPRESSION_WINDOW_BYTES) { /* eats input, or fills the window, or ends */
-        TRY(step(c, c->reader[CODEC_GZIP], &got));
+    while (e == OK && !c->ended && got < COMPRESSION_WINDOW_BYTES) {
+        e = step(c, c->reader[CODEC_GZIP], &got); /* eats input, or fills the window, or ends */
     }
     *out = (struct bytes){c->window, got};
-    return OK;
+    return e;
 }
 
 const struct codec_calls codec_gzip = {gzip_pack, gzip_read_start, gzip_read, gzip_free};

@@ -15,6 +15,7 @@ struct compression {
     struct bytes in; /* not read yet */
     size_t left;     /* bytes that may still come out */
     bool ended;      /* the codec said so; or nothing was started */
+    enum err next;   /* not OK: what all further reads answer */
 
     uint8_t *window; /* COMPRESSION_WINDOW_BYTES; NULL until first used */
     uint8_t *block;  /* of snappy */
@@ -27,7 +28,7 @@ struct compression {
 };
 
 /* Of one codec. `read` gives the next piece from c->in: empty and c->ended at the end; never more than
- * c->left + COMPRESSION_WINDOW_BYTES bytes. `pack` may leave part of its output in `out` on error. */
+ * c->left + COMPRESSION_WINDOW_BYTES bytes. With an error it also gives what came before it. `pack` may leave part of its output in `out` on error. */
 struct codec_calls {
     enum err (*pack)(struct compression *c, int level, struct bytes in, struct buf *out);
     enum err (*read_start)(struct compression *c);

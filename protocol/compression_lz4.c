@@ -128,24 +128,32 @@ static enum err lz4_fail(struct compression *c, size_t code)
                  : fail(ERR_MALFORMED, "not lz4, or cut off");
 }
 
+/* One step of the library: some input in, some output out, or the end of the frame. */
+static enum err step(struct compression *c, size_t *got)
+{
+    size_t room = COMPRESSION_WINDOW_BYTES - *got, took = c->in.len;
+    size_t hint =
+        LZ4F_decompress(c->reader[CODEC_LZ4], c->window + *got, &room, c->in.at, &took, NULL);
+
+    if (LZ4F_isError(hint) || (hint > 0 && room == 0 && took == 0)) {
+        return lz4_fail(c, hint);
+    }
+    *got += room;
+    c->in = bytes_slice(c->in, took, SIZE_MAX);
+    c->ended = hint == 0;
+    return OK;
+}
+
 static enum err lz4_read(struct compression *c, struct bytes *out)
 {
     size_t got = 0;
+    enum err e = OK;
 
-    while (!c->ended &&
-           got < COMPRESSION_WINDOW_BYTES) { /* eats input, fills the window, or ends */
-        size_t room = COMPRESSION_WINDOW_BYTES - got, took = c->in.len;
-        size_t hint =
-            LZ4F_decompress(c->reader[CODEC_LZ4], c->window + got, &room, c->in.at, &took, NULL);
-        if (LZ4F_isError(hint) || (hint > 0 && room == 0 && took == 0)) {
-            return lz4_fail(c, hint);
-        }
-        got += room;
-        c->in = bytes_slice(c->in, took, SIZE_MAX);
-        c->ended = hint == 0;
+    while (e == OK && !c->ended && got < COMPRESSION_WINDOW_BYTES) {
+        e = step(c, &got); /* eats input, or fills the window, or ends */
     }
     *out = (struct bytes){c->window, got};
-    return OK;
+    return e;
 }
 
 const struct codec_calls codec_lz4 = {lz4_pack, lz4_read_start, lz4_read, lz4_free};

@@ -4,7 +4,8 @@
  *          and as we write: 82 "SNAPPY" 00, int32 version 1, int32 lowest compatible version 1, then
  *          { int32 length, snappy block } with blocks of 32 KiB of data; the sixteen bytes of the head
  *          may come again between blocks. All numbers big-endian, also where other writers erred.
- *          Which one it is, the first eight bytes say: they cannot begin a raw block of that length.
+ *          Which one it is, the first eight bytes say: they cannot begin a raw block of that length. The
+ *          version numbers are not looked at, as in Java.
  *          Up to three bytes after the last block are passed over, as in Java.
  * OWNER    struct compression; one block, given back when it was large.
  * FAILURE  ERR_MALFORMED, also for no bytes at all.
@@ -17,12 +18,7 @@
 
 #include <snappy-c.h>
 
-enum {
-    FRAME_HEAD_BYTES = 16,
-    FRAME_MAGIC_BYTES = 8,
-    FRAME_VERSION = 1,
-    FRAME_BLOCK_BYTES = 32 << 10
-};
+enum { FRAME_HEAD_BYTES = 16, FRAME_MAGIC_BYTES = 8, FRAME_BLOCK_BYTES = 32 << 10 };
 enum { LENGTH_BYTES = 4, EXPANSION_MAX = 22, EXPANSION_SLACK = 64 };
 
 static const uint8_t frame_head[FRAME_HEAD_BYTES] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
@@ -65,13 +61,9 @@ static bool begins_with_head(struct bytes in)
     return in.len >= FRAME_HEAD_BYTES && memcmp(in.at, frame_head, FRAME_MAGIC_BYTES) == 0;
 }
 
-static enum err skip_head(struct compression *c)
+static void skip_head(struct compression *c)
 {
-    if ((int32_t)wire_load_u32(c->in.at + FRAME_MAGIC_BYTES) < FRAME_VERSION) {
-        return fail(ERR_MALFORMED, "snappy framing of an unknown version");
-    }
     c->in = bytes_slice(c->in, FRAME_HEAD_BYTES, SIZE_MAX);
-    return OK;
 }
 
 static enum err snappy_read_start(struct compression *c)
@@ -83,7 +75,10 @@ static enum err snappy_read_start(struct compression *c)
         return fail(ERR_MALFORMED, "no snappy bytes");
     }
     c->framed = begins_with_head(c->in);
-    return c->framed ? skip_head(c) : OK;
+    if (c->framed) {
+        skip_head(c);
+    }
+    return OK;
 }
 
 static enum err reserve_block(struct compression *c, size_t len)
@@ -110,7 +105,6 @@ static enum err unpack_block(struct compression *c, struct bytes block, struct b
         return fail(ERR_MALFORMED, "not a snappy block");
     }
     if (len > c->left) {
-        c->ended = true;
         return fail(ERR_LIMIT, "a snappy block of %zu bytes is more than allowed", len);
     }
     TRY(reserve_block(c, MAX(len, (size_t)1)));
@@ -124,7 +118,8 @@ static enum err unpack_block(struct compression *c, struct bytes block, struct b
 static enum err next_block(struct compression *c, struct bytes *out)
 {
     if (begins_with_head(c->in)) {
-        return skip_head(c);
+        skip_head(c);
+        return OK;
     }
     if (c->in.len < LENGTH_BYTES) {
         c->ended = true;

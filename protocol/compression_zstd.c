@@ -119,26 +119,35 @@ static enum err zstd_fail(struct compression *c, size_t code)
                  : fail(ERR_MALFORMED, "not zstd, or cut off");
 }
 
+/* One step of the library: some input in, some output out, or the end. */
+static enum err step(struct compression *c, ZSTD_outBuffer *to)
+{
+    ZSTD_inBuffer from = {.src = c->in.at, .size = c->in.len};
+    size_t before = to->pos;
+
+    if (c->in.len == 0 && c->frame_ended) {
+        c->ended = true;
+        return OK;
+    }
+    size_t hint = ZSTD_decompressStream(c->reader[CODEC_ZSTD], to, &from);
+    if (ZSTD_isError(hint) || (hint > 0 && from.pos == 0 && to->pos == before)) {
+        return zstd_fail(c, hint);
+    }
+    c->in = bytes_slice(c->in, from.pos, SIZE_MAX);
+    c->frame_ended = hint == 0;
+    return OK;
+}
+
 static enum err zstd_read(struct compression *c, struct bytes *out)
 {
     ZSTD_outBuffer to = {.dst = c->window, .size = COMPRESSION_WINDOW_BYTES};
+    enum err e = OK;
 
-    while (!c->ended && to.pos < to.size) { /* eats input, or fills the window, or ends */
-        ZSTD_inBuffer from = {.src = c->in.at, .size = c->in.len};
-        size_t before = to.pos;
-        if (c->in.len == 0 && c->frame_ended) {
-            c->ended = true;
-            break;
-        }
-        size_t hint = ZSTD_decompressStream(c->reader[CODEC_ZSTD], &to, &from);
-        if (ZSTD_isError(hint) || (hint > 0 && from.pos == 0 && to.pos == before)) {
-            return zstd_fail(c, hint);
-        }
-        c->in = bytes_slice(c->in, from.pos, SIZE_MAX);
-        c->frame_ended = hint == 0;
+    while (e == OK && !c->ended && to.pos < to.size) {
+        e = step(c, &to); /* eats input, or fills the window, or ends */
     }
     *out = (struct bytes){c->window, to.pos};
-    return OK;
+    return e;
 }
 
 const struct codec_calls codec_zstd = {zstd_pack, zstd_read_start, zstd_read, zstd_free};

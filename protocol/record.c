@@ -89,6 +89,7 @@ enum err record_next(struct record_reader *r, struct record *out)
     if (!take_body(&v, &record)) {
         return fail(ERR_MALFORMED, "the fields of a record do not fit its length");
     }
+    record.body_bytes = len;
     r->at = v.end;
     r->left--;
     *out = record;

@@ -22,6 +22,7 @@ struct record {
     struct bytes key, value; /* may be null */
     int32_t header_count;
     struct bytes headers; /* as encoded; read with record_header_next() */
+    int32_t body_bytes;   /* without the length in front; a writer does not look at it */
 };
 
 struct record_reader {

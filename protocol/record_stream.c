@@ -170,11 +170,7 @@ enum err record_stream_next(struct record_stream *s, struct record_facts *out)
     if (s->left < 0 || !take_i32(s, &facts.body_bytes) || facts.body_bytes < 0) {
         return stopped(s);
     }
-    if (facts.body_bytes > s->body_bytes_max) {
-        s->over_max = true;
-        return stopped(s);
-    }
-    if (!take_body(s, &facts)) {
+    if (facts.body_bytes > s->body_bytes_max || !take_body(s, &facts)) {
         return stopped(s);
     }
     s->left--;

@@ -23,7 +23,6 @@ struct record_stream {
     int64_t body_bytes_max;
     int32_t left;       /* records still to come */
     enum err codec_err; /* not OK: decompression failed so; otherwise the records are malformed */
-    bool over_max;      /* a record was larger than body_bytes_max */
 };
 
 /* body_bytes_max: larger records are ERR_MALFORMED. */
