@@ -28,7 +28,7 @@ LAYERS = {
 LET_THROUGH = {"storage": r"protocol/(record_batch|record|batch_\w+|compression|wire|varint)\.h"}
 
 # Calls with the files they may stand in, and what others use instead; tests/ obeys the last two rows only.
-ENV, ATOMICS = r"base/env_linux\w*\.[ch]", r"(broker/mailbox|base/env_linux\w*|base/log)\.[ch]"
+ENV, ATOMICS = r"base/env_linux\w*\.[ch]", r"(broker/(mailbox|image)|base/(env_linux\w*|log))\.[ch]"  # image: any core counts
 CALLS = [
     ("clock_gettime gettimeofday time usleep sleep nanosleep timerfd_create", ENV, "env_now_us, env_wall_ms"),
     ("rand srand rand_r random srandom drand48 getrandom", ENV, "env_random"),
