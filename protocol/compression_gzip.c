@@ -107,6 +107,12 @@ static bool another_member(const struct compression *c)
     return c->in.len > MEMBER_BYTES_MIN && p[0] == 0x1f && p[1] == 0x8b && p[2] == Z_DEFLATED;
 }
 
+/* The data was well, but checksum or length behind it are not. */
+static bool wrong_trailer(const z_stream *z)
+{
+    return bytes_starts_with(bytes_of(z->msg), BYTES("incorrect "));
+}
+
 /* One step of the library: to the window's end, the member's end, or the input's end. */
 static enum err step(struct compression *c, z_stream *z, size_t *got)
 {
@@ -123,6 +129,9 @@ static enum err step(struct compression *c, z_stream *z, size_t *got)
     }
     if (status == Z_MEM_ERROR) {
         return fail(ERR_NOMEM, "no memory for gzip");
+    }
+    if (status == Z_DATA_ERROR && !wrong_trailer(z)) {
+        *got = 0; /* Java's reader loses what the failing step had made; so records are not looked at */
     }
     if (status != Z_OK || (c->in.len == 0 && z->avail_out > 0)) {
         return fail(ERR_MALFORMED, "not gzip, or cut off");

@@ -20,7 +20,7 @@ void record_reader_init(struct record_reader *r, struct bytes records, int32_t c
     *r = (struct record_reader){.at = records.at, .end = records.at + records.len, .left = count};
 }
 
-static bool take_field(struct varint_reader *r, struct bytes *out)
+static inline bool take_field(struct varint_reader *r, struct bytes *out)
 {
     int32_t len;
 
@@ -44,7 +44,7 @@ static bool take_header(struct varint_reader *r, struct record_header *out)
     return take_field(r, &out->key) && out->key.at != NULL && take_field(r, &out->value);
 }
 
-static bool take_headers(struct varint_reader *r, struct record *out)
+static inline bool take_headers(struct varint_reader *r, struct record *out)
 {
     struct record_header h;
 
@@ -62,7 +62,7 @@ static bool take_headers(struct varint_reader *r, struct record *out)
     return true;
 }
 
-static bool take_body(struct varint_reader *r, struct record *out)
+static inline bool take_body(struct varint_reader *r, struct record *out)
 {
     if (r->at == r->end) {
         return false;
@@ -76,7 +76,6 @@ static bool take_body(struct varint_reader *r, struct record *out)
 enum err record_next(struct record_reader *r, struct record *out)
 {
     struct varint_reader v = {r->at, r->end};
-    struct record record;
     int32_t len;
 
     if (r->left == 0) {
@@ -86,13 +85,12 @@ enum err record_next(struct record_reader *r, struct record *out)
         return fail(ERR_MALFORMED, "a record does not fit in its batch");
     }
     v.end = v.at + len;
-    if (!take_body(&v, &record)) {
+    if (!take_body(&v, out)) {
         return fail(ERR_MALFORMED, "the fields of a record do not fit its length");
     }
-    record.body_bytes = len;
+    out->body_bytes = len;
     r->at = v.end;
     r->left--;
-    *out = record;
     return OK;
 }
 

@@ -33,7 +33,8 @@ struct record_reader {
 /* `count` is the batch's record count; a negative one makes the first record_next() fail. */
 void record_reader_init(struct record_reader *r, struct bytes records, int32_t count);
 /* ERR_NOT_FOUND after the last, when all bytes are used up. ERR_MALFORMED: a length, varint or count
- * that does not fit, or bytes left over. */
+ * that does not fit, or bytes left over; `out` is then undefined (a copy per record would cost as much as
+ * reading it). */
 enum err record_next(struct record_reader *r, struct record *out);
 
 /* Takes the first header off `rest` (a copy of record.headers). False when none is left; the bytes were
