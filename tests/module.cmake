@@ -1,6 +1,7 @@
 # tests/module.cmake: the test programs. They see every module, and nothing sees them.
 #
 #   weir_unit            all of tests/unit/*_test.c; -DWEIR_UNIT_FILTER=<regex of file names> takes a part
+#   weir_unit_failing    tests that fail on purpose, for tests/door/harness_test.py
 #   fuzz_<name>          one per tests/fuzz/<name>_fuzz.c: libFuzzer with WEIR_FUZZ, a bounded smoke run without
 #   weir_fuzz            all of the latter
 #   tests/<part>/module.cmake brings further libraries and programs
@@ -11,6 +12,11 @@ endif()
 set(WEIR_UNIT_FILTER "" CACHE STRING "regular expression: only unit test files whose name matches")
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+
+file(GLOB unit_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*_test.c)
+if(WEIR_UNIT_FILTER)
+  list(FILTER unit_files INCLUDE REGEX "/unit/[^/]*(${WEIR_UNIT_FILTER})[^/]*$")
+endif()
 
 get_property(modules DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
 file(GLOB parts RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/module.cmake)
@@ -33,9 +39,9 @@ function(weir_link_tested target)
   foreach(library ${all})
     get_target_property(type ${library} TYPE)
     string(REPLACE "weir_" "" folder ${library})
-    if(NOT type STREQUAL STATIC_LIBRARY)
+    if(NOT "${type}" STREQUAL "STATIC_LIBRARY")
       continue()
-    elseif(library IN_LIST modules AND NOT includes MATCHES "\"${folder}/" AND NOT folder STREQUAL base)
+    elseif(library IN_LIST modules AND NOT includes MATCHES "\"${folder}/" AND NOT "${folder}" STREQUAL "base")
       continue()
     elseif(NOT library IN_LIST modules AND NOT includes MATCHES "\"tests/[^h]") # harness needs none
       continue()
@@ -44,13 +50,14 @@ function(weir_link_tested target)
   endforeach()
 endfunction()
 
-file(GLOB unit_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*_test.c)
-if(WEIR_UNIT_FILTER)
-  list(FILTER unit_files INCLUDE REGEX "/unit/[^/]*(${WEIR_UNIT_FILTER})[^/]*$")
-endif()
-add_executable(weir_unit tests/harness/main.c tests/harness/checks.c ${unit_files})
+add_library(weir_harness OBJECT tests/harness/main.c tests/harness/checks.c)
+target_include_directories(weir_harness PRIVATE ${CMAKE_SOURCE_DIR})
+target_link_libraries(weir_harness PUBLIC PkgConfig::CHECK)
+add_executable(weir_unit ${unit_files})
 weir_link_tested(weir_unit ${unit_files})
-target_link_libraries(weir_unit PRIVATE PkgConfig::CHECK)
+target_link_libraries(weir_unit PRIVATE weir_harness)
+add_executable(weir_unit_failing tests/harness/failing.c)
+target_link_libraries(weir_unit_failing PRIVATE weir_harness weir_base)
 
 file(GLOB fuzz_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.c)
 add_custom_target(weir_fuzz)

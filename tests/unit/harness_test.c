@@ -1,9 +1,5 @@
-/* tests/unit/harness_test.c: the harness itself: a fresh arena, numbers of any type, repeatable randomness.
- *
- * WHY      A check that cannot fail convinces nobody, so the failing direction is tried, too: in a child
- *          process of its own, by running this very program on the tests below that fail on purpose when
- *          WEIR_FAIL_ON_PURPOSE is set.
- */
+/* tests/unit/harness_test.c: the harness: a fresh arena, numbers of any type, repeatable randomness. That its
+ * checks also fail is shown by tests/harness/failing.c. */
 #include "tests/harness/test.h"
 
 TEST(every_test_gets_an_empty_arena)
@@ -24,4 +20,16 @@ TEST(integers_of_different_types_compare_as_numbers)
     CHECK_EQ(large, UINT64_MAX);
     CHECK_EQ(ERR_IO, ERR_IO);
     CHECK_EQ(true, 1);
+}
+
+TEST(random_numbers_stay_below_their_bound)
+{
+    uint64_t seen = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        uint64_t n = test_random_below(10);
+        CHECK(n < 10);
+        seen |= UINT64_C(1) << n;
+    }
+    CHECK_EQ(seen, 0x3ff);
 }
