@@ -80,11 +80,16 @@ static enum err resolve_name(const struct env_address *a, union sock_address *ou
     if (failed != 0) {
         return fail(ERR_NOT_FOUND, "no address of host '%s': %s", a->host, gai_strerror(failed));
     }
-    const struct addrinfo *best = found;
+    const struct addrinfo *best = NULL;
     for (const struct addrinfo *i = found; i != NULL; i = i->ai_next) {
-        best = best->ai_family != AF_INET && i->ai_family == AF_INET ? i : best;
+        if (i->ai_family == AF_INET || (i->ai_family == AF_INET6 && best == NULL)) {
+            best = i;
+        }
+        if (i->ai_family == AF_INET) {
+            break;
+        }
     }
-    bool known = best->ai_family == AF_INET || best->ai_family == AF_INET6;
+    bool known = best != NULL && best->ai_addrlen <= sizeof(out->room);
     if (known) {
         memcpy(&out->room, best->ai_addr, best->ai_addrlen);
     }

@@ -25,11 +25,14 @@ struct map_link {
 struct map {
     struct map_link **buckets; /* a power of two of chains; NULL: the one chain below */
     size_t bucket_count;
+    struct map_link *
+        *old; /* while growing: the former chains, those from `moved` on still in use */
+    size_t old_count, moved;
     struct map_link *only; /* the chain before the first array */
     size_t len;
 };
 
-/* Frees the array. What is still linked stays its owner's, and must not be removed any more. */
+/* Frees the arrays. What is still linked stays its owner's, and must not be removed any more. */
 void map_deinit(struct map *m);
 /* The element with this hash that matches, NULL when there is none. */
 struct map_link *map_find(const struct map *m, uint64_t hash,

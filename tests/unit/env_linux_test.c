@@ -298,8 +298,8 @@ TEST(a_wide_lane_runs_everything_and_never_more_at_once_than_its_width)
     run_jobs(arena, 4, false);
 }
 
-/* The first job ends only after the second has run, so the lane must give it a thread of its own, even if
- * both are submitted while one idle thread is there. */
+/* Each of two jobs ends only after the other has begun, and both are submitted while one thread is idle,
+ * or about to be: the lane must see that it needs a second. */
 struct meeting {
     struct env_job job;
     _Atomic bool *wait_for, *set;
@@ -314,25 +314,36 @@ static void meet(struct env_job *job)
     }
 }
 
+static void wait_for_jobs(struct env *e, struct env_poller *p, int count)
+{
+    struct env_event events[EVENTS];
+
+    while (count > 0) {
+        int n = env_poll(e, p, events, EVENTS, POLL_US);
+        CHECK(n <= count);
+        count -= n;
+    }
+}
+
 TEST(two_jobs_of_a_wide_lane_run_at_the_same_time)
 {
     struct env *e = new_env();
     struct env_poller *p = new_poller(e);
-    struct env_lane *l;
-    struct env_event events[EVENTS];
 
-    CHECK_OK(env_lane_new(e, "test", 2, &l));
     for (int round = 0; round < 50; round++) {
-        _Atomic bool a_came = false, b_came = false;
+        struct env_lane *l;
+        _Atomic bool a_came = false, b_came = false, alone = true;
+        struct meeting first = {{.run = meet, .home = p}, &alone, &alone};
         struct meeting a = {{.run = meet, .home = p}, &b_came, &a_came};
         struct meeting b = {{.run = meet, .home = p}, &a_came, &b_came};
+        CHECK_OK(env_lane_new(e, "test", 2, &l));
+        env_job_submit(e, l, &first.job);
+        wait_for_jobs(e, p, 1);
         env_job_submit(e, l, &a.job);
         env_job_submit(e, l, &b.job);
-        for (int done = 0; done < 2;) {
-            done += env_poll(e, p, events, EVENTS, POLL_US);
-        }
+        wait_for_jobs(e, p, 2);
+        env_lane_free(e, l);
     }
-    env_lane_free(e, l);
     env_poller_free(e, p);
     env_linux_free(e);
 }

@@ -122,27 +122,38 @@ static void run(struct model *m, int max)
     CHECK(fired <= max);
 }
 
+static void advance(struct model *m)
+{
+    bool bounded = test_random_below(3) == 0;
+
+    m->now_us += test_random() >> (30 + test_random_below(34));
+    run(m, bounded ? (int)test_random_below(5) : TIMER_COUNT * 2);
+    if (!bounded) {
+        check_none_overdue(m);
+    }
+}
+
+static void live(struct model *m)
+{
+    for (int step = 0; step < 2000; step++) {
+        struct item *item = &m->items[test_random_below(TIMER_COUNT)];
+        if (item->pending) {
+            cancel(item);
+        } else {
+            add(item, random_due(m));
+        }
+        if (test_random_below(4) == 0) {
+            advance(m);
+        }
+        check_next(m);
+    }
+}
+
 TEST(a_wheel_behaves_like_a_list_of_timers)
 {
     for (int round = 0; round < 20; round++) {
         struct model *m = model_new(arena);
-        for (int step = 0; step < 2000; step++) {
-            struct item *item = &m->items[test_random_below(TIMER_COUNT)];
-            if (item->pending) {
-                cancel(item);
-            } else {
-                add(item, random_due(m));
-            }
-            if (test_random_below(4) == 0) {
-                m->now_us += test_random() >> (30 + test_random_below(34));
-                bool bounded = test_random_below(3) == 0;
-                run(m, bounded ? (int)test_random_below(5) : TIMER_COUNT * 2);
-                if (!bounded) {
-                    check_none_overdue(m);
-                }
-            }
-            check_next(m);
-        }
+        live(m);
         CHECK(m->fired > 100);
     }
 }

@@ -53,8 +53,7 @@ TEST(a_text_that_is_no_uuid_is_refused)
                                         "AAAAAAAAAAAAAAAAAAAA==",
                                         "AAAAAAAAAA+AAAAAAAAAAA",
                                         "AAAAAAAAAA/AAAAAAAAAAA",
-                                        "AAAAAAAAAA\xff"
-                                        "AAAAAAAAAAA"};
+                                        "AAAAAAAAAA\377AAAAAAAAAAA"};
     struct uuid u = {{5}};
 
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
