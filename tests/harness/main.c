@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #undef fail /* Check has a macro of this name */
 #include <check.h>
@@ -22,6 +23,7 @@ enum { TEST_COUNT_MAX = 1 << 14, TEST_TEXT_BYTES = 4096 };
 /* Constructors run before main(), so the list has to be found without one. */
 static struct test *registered;
 static struct test *tests[TEST_COUNT_MAX];
+static bool *ended; /* shared with the children: an exit(0) in the middle of a test is no success */
 static struct arena test_arena;
 static uint64_t seed, random_state;
 static bool random_used;
@@ -75,6 +77,7 @@ START_TEST(one)
     random_used = false;
     t->run(&test_arena);
     arena_deinit(&test_arena);
+    ended[_i] = true;
 }
 END_TEST
 
@@ -108,11 +111,23 @@ static int choose(const char *filter)
     return count;
 }
 
+static const char *failure_of(const struct test *t, TestResult **results, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(tr_tcname(results[i]), t->title) == 0) {
+            return tr_msg(results[i]);
+        }
+    }
+    return NULL;
+}
+
 static int run(int count)
 {
     Suite *suite = suite_create("weir");
     SRunner *runner = srunner_create(suite);
 
+    ended = mmap(NULL, TEST_COUNT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT(ended != MAP_FAILED);
     for (int i = 0; i < count; i++) {
         TCase *one_case = tcase_create(tests[i]->title);
         tcase_set_timeout(one_case, TEST_SECONDS_MAX);
@@ -120,10 +135,17 @@ static int run(int count)
         suite_add_tcase(suite, one_case);
     }
     srunner_run_all(runner, CK_SILENT);
-    int failed = srunner_ntests_failed(runner);
+    int result_count = srunner_ntests_failed(runner), failed = 0;
     TestResult **results = srunner_failures(runner);
-    for (int i = 0; i < failed; i++) {
-        printf("%s\n  %s\n", short_file(tr_tcname(results[i])), tr_msg(results[i]));
+    for (int i = 0; i < count; i++) {
+        const char *what = failure_of(tests[i], results, result_count);
+        if (what == NULL && !ended[i]) {
+            what = "left before its end";
+        }
+        if (what != NULL) {
+            printf("%s\n  %s\n", short_file(tests[i]->title), what);
+            failed++;
+        }
     }
     free(results);
     srunner_free(runner);
