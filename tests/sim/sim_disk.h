@@ -88,6 +88,8 @@ bool sim_disk_size(const struct sim_disk *d, const char *path, uint64_t *out);
 enum err sim_disk_peek(const struct sim_disk *d, const char *path, struct buf *out);
 /* A file with this content, durable with its name and the directories on its way. */
 void sim_disk_put(struct sim_disk *d, const char *path, struct bytes content);
+/* A durable directory, with those on its way. */
+void sim_disk_put_dir(struct sim_disk *d, const char *path);
 /* Adds every path of a file, each with a final NUL, sorted. */
 enum err sim_disk_files(const struct sim_disk *d, struct buf *out);
 /* Everything is gone, as with a new disk. The node must be down. */
