@@ -369,7 +369,7 @@ static enum err file_read_cached(struct env *e, int file, void *to, size_t len, 
                                  size_t *got)
 {
     struct iovec v = {to, len};
-    uint64_t size;
+    uint64_t size = 0;
 
     ssize_t n = preadv2(file, &v, 1, (off_t)position, RWF_NOWAIT);
     if (n < 0) {

@@ -179,7 +179,7 @@ static bool died_in_queue(int number)
 static enum err net_accept(struct env *e, int listener, int *out, struct env_address *peer,
                            struct env_address *local)
 {
-    union sock_address theirs, ours;
+    union sock_address theirs = {0}, ours = {0};
     socklen_t their_bytes = sizeof(theirs), our_bytes = sizeof(ours);
 
     (void)e;
