@@ -5,8 +5,8 @@
     tools/tidy.py --includes FILE...  the arrows only: part of every build
     tools/tidy.py --objects DIR       check which symbols the static libraries built there ask for
 
-Prints "file:line: message" for each problem and "N problems" at the end; exits 1 when there is one. Without
-arguments it also names the files that grow long, and how many assertions each folder has per function.
+Prints "file:line: message" for each and "N problems" at the end; exits 1 when there is one. Without arguments
+it also names the files that grow long, and how many assertions each folder has per function.
 """
 import collections
 import json
@@ -151,9 +151,9 @@ def check_functions(path, lines):
                 at -= 1
             begin, head = n, " ".join(lines[at:n - 1])
         elif line[:1] == "}" and begin is not None and (found := re.search(r"(\w+)\s*\((.*)\)", head)):
-            count, name = count + 1, found.group(1)
+            count, name, length = count + 1, found.group(1), n - begin - 1
             parameters = re.sub(r"\([^()]*\)|^struct env \*\w*, ", "", found.group(2)).count(",") + 1
-            if (length := n - begin - 1) > FUNCTION_LINES:
+            if length > FUNCTION_LINES:
                 problem(path, begin, f"{name} has {length} lines; {FUNCTION_LINES} at most")
             if parameters > PARAMETERS:
                 problem(path, begin, f"{name} has {parameters} parameters; {PARAMETERS} at most")
@@ -219,9 +219,9 @@ def check_file(path, report):
 
 def check_objects(folder):  # fortified (__read_chk) and large-file (open64) names count as the plain ones
     for library in sorted(f for f in os.listdir(folder) if re.fullmatch(r"libweir_\w+\.a", f)):
-        module = library[len("libweir_"):-2]
-        symbols = output_of("nm", "-A", "-u", f"{folder}/{library}")
-        for member, symbol in re.findall(r":([^:\n]+)\.o: +[Uw] (\w+)", symbols):
+        module = re.match(r"libweir_([a-z]+)", library).group(1)
+        wanted = re.findall(r":([^:\n]+)\.o: +[Uw] (\w+)", output_of("nm", "-A", "-u", f"{folder}/{library}"))
+        for member, symbol in wanted:
             plain = re.sub(r"^__|(64)?(_2|_chk)?$", "", symbol)
             for calls, home, instead in CALLS if module in LAYERS else ():
                 if re.fullmatch("|".join(calls.split()), plain) and not re.fullmatch(home, f"{module}/{member}"):
@@ -244,7 +244,7 @@ def main(arguments):
         print("assertions per function:", ", ".join(f"{k} {v[1] / max(v[0], 1):.2f}" for k, v in sorted(report.items())))
     if problems or arguments[:1] != ["--includes"]:
         print("\n".join(problems + [f"{len(problems)} problems"]))
-    return 1 if problems else 0
+    return bool(problems)
 
 
 if __name__ == "__main__":
