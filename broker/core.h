@@ -45,14 +45,16 @@ struct core_job {
 };
 
 /* A piece of work done a little at a time, after everything else of a turn: retention, expiry, checks.
- * run() returns when it wants to be called again, in env_now_us() time; UINT64_MAX: after core_chore_wake()
- * only. Owned by the module that adds it, on the stack of no function. */
+ * run() does at most CORE_CHORE_US of it and says in how many microseconds it wants to go on: 0 in the next
+ * turn, UINT64_MAX only after core_chore_wake(). Belongs to the module that adds it. */
 struct core_chore {
     uint64_t (*run)(struct core *c, struct core_chore *chore);
+    struct core *core; /* the rest is the core's */
     struct timer timer;
-    struct core *core;
-    struct message message;
+    struct list_link link;
 };
+
+enum { CORE_CHORE_US = 500 };
 
 struct core {
     int index;
@@ -62,7 +64,7 @@ struct core {
     struct env_poller *poller;
     struct mailbox mailbox;
     struct timer_wheel timers;
-    struct store *store; /* NULL: this node keeps nothing (tests of the engine) */
+    struct store *store;       /* NULL: this node keeps nothing (tests of the engine) */
     struct map partitions;     /* struct partition by (topic id, partition), broker/partition.h */
     const struct image *image; /* newest metadata this core has seen; broker/image.h */
     struct connections *connections;
@@ -73,10 +75,15 @@ struct core {
     uint64_t now_us;                       /* read once per turn, and again after a wait */
     int64_t wall_ms;
     struct core_stats stats; /* broker/metrics.h */
+    /* The loop's own from here on. */
+    struct list chores; /* those that want to run now */
     struct message stop_message;
     struct timer stop_timer;
+    int stop_waiting;    /* core 0: cores that are not quiet yet */
     uint64_t crossed_us; /* when a message of another core was last seen */
-    bool flush_pending;  /* a ring was full: try again soon */
+    bool again;          /* there is work for the next turn */
+    bool mailbox_full;   /* a ring was full: flush soon */
+    bool stop_begun;     /* core 0 */
     bool stopping, stopped;
 };
 
@@ -84,31 +91,32 @@ struct core {
 
 /* Is this the core whose turn runs on this thread? */
 bool core_is_current(const struct core *c);
+/* Start and end of a node: what follows on this thread is done in the name of core c, whose loop does not
+ * run; NULL: of none. Returns whose name it was. */
+const struct core *core_act_as(const struct core *c);
 
 /* Which core owns a partition: a hash of the key over the cores of this start. The node's own logs (the
  * zero topic id) belong to core 0. */
 struct uuid;
 int core_of_partition(const struct node *n, const struct uuid *topic_id, int32_t partition);
 
-/* Runs fn once, later in this turn or in the next, on this core. */
+/* Runs m->run once, later in this turn or in the next, on this core. */
 void core_later(struct core *c, struct message *m);
 
 /* Calls t->fire on this core after the delay; cancel with timer_wheel_cancel(&c->timers, t). */
 void core_timer(struct core *c, struct timer *t, uint64_t delay_us);
 
-/* Runs chore->run for the first time in the next turn. */
+/* Runs chore->run at the end of this turn, or of the next. */
 void core_chore_add(struct core *c, struct core_chore *chore);
-/* Runs it in the next turn, whatever it said before. */
+/* The same for one that waits, whatever it said before. */
 void core_chore_wake(struct core_chore *chore);
+void core_chore_cancel(struct core_chore *chore);
 
-/* Memory, clock and mailbox; the poller is made here. c->node, index, env and config are set. */
+/* Mailbox, clock and poller; node, index, env and config are set. Half-built after an error:
+ * core_deinit() is right in any case. */
 enum err core_init(struct core *c, struct core *const *peers, int count);
 /* No core of the node runs any more. */
 void core_deinit(struct core *c);
 
 /* One turn (env_thread_start's step); false once the core has stopped. */
 bool core_turn(void *core);
-
-/* The stop, from core 0 on: connections finish what they have (for at most NODE_STOP_US), then all cores
- * leave their loops. */
-void core_stop_all(struct core *zero);
