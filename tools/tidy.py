@@ -55,7 +55,6 @@ STATICS = r"base/(log|err|mem|assert|crc32c|env_linux\w*)\.c|tests/.*"  # may ke
 FUNCTION_LINES, PARAMETERS, NESTING, FILE_LINES, FILE_LINES_WARN = 70, 5, 3, 800, 500
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|not imple" r"mented|for n" r"ow)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.$}~/])/(wo" r"rk|tmp/build|root|home/\w+|mnt/\w+)\b")
-URL = re.compile(r"https?://([\w.-]+)")
 URL_HOSTS = re.compile(r"([\w-]+\.)*(apache|github|debian|ietf|rfc-editor|kernel|example)\.(org|com|io)$|[\d.]+$|[\w-]+$")
 problems = []
 
@@ -86,7 +85,7 @@ def check_text(path, lines):
             problem(path, n, f"'{found}': finish it or leave it out")
         for found in MACHINE_PATH.finditer(line):
             problem(path, n, f"{found.group(0)} is a path of one machine")
-        for host in URL.findall(line):
+        for host in re.findall(r"https?://([\w.-]+)", line):
             if not URL_HOSTS.match(host):
                 problem(path, n, f"{host} is not a host that this project knows")
 
@@ -123,10 +122,10 @@ def check_includes(path, lines):
 def check_banned(path, lines):
     calls, words = (CALLS[-2:], []) if path.startswith("tests/") else (CALLS, WORDS)
     rules = [(rf"(?<![\w.>])({'|'.join(c.split())})\s*\(", home, f"use {instead}") for c, home, instead in calls] + words
+    own = set(re.findall(r"^[a-z][\w *]*?(\w+\()", "\n".join(lines), re.M))  # functions of the file
     for pattern, home, why in [rule for rule in rules if not re.fullmatch(rule[1], path)]:
         for n, line in enumerate(lines, 1):
-            found = re.search(pattern, line)  # but "void free(" at the left margin is a declaration of ours
-            if found and not (pattern[-1] == "(" and re.match(r"[a-z]+ [\w *]*$", line[:found.start()])):
+            if (found := re.search(pattern, line)) and found.group(0) not in own:
                 problem(path, n, f"{found.group(0).rstrip('(')} has no place here: {why}")
 
 
