@@ -85,7 +85,7 @@ struct cli_command {
     const char *noun, *verb;        /* verb "": the noun alone */
     const char *arguments;          /* as the help shows them: "TOPIC..." */
     int argument_min, argument_max; /* -1: as many as fit */
-    const char *options;            /* letters and names as config: see commands.def */
+    uint32_t options;     /* bits of enum cli_option that it takes */
     const char *text;               /* one sentence */
     const char *example;            /* a whole line to copy */
     int (*run)(struct cli *c);

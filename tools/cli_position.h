@@ -1,0 +1,13 @@
+/* tools/cli_position.h: moments and positions as people write them. */
+#pragma once
+
+#include "tools/cli.h"
+
+/* "2026-11-22", "2026-11-22T08:00", "...T08:00:01.5Z" (always UTC), "-1h", "-30m", or milliseconds since
+ * 1970. ERR_MALFORMED. */
+enum err moment_parse(struct bytes text, int64_t now_ms, int64_t *out);
+enum err position_parse(struct bytes text, int64_t now_ms, struct cli_position *out);
+
+enum { MOMENT_TEXT_BYTES = 80 }; /* any int64_t fits */
+/* "2026-11-22T08:00:01.500Z" with a NUL. */
+void moment_text(int64_t ms, char out[MOMENT_TEXT_BYTES]);

@@ -1,0 +1,11 @@
+/* tools/json_text.h: a string of any bytes as JSON. */
+#pragma once
+
+#include "base/bytes.h"
+
+#include <stdio.h>
+
+/* Quoted and escaped. Bytes that are not UTF-8 become U+FFFD: what must survive is printed as base64. */
+void json_text_print(FILE *to, struct bytes text);
+/* Is it valid UTF-8 (RFC 3629)? */
+bool json_text_is_utf8(struct bytes text);
