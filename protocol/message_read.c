@@ -142,8 +142,10 @@ static void read_array(struct reading *c, const struct field_info *f, struct mes
     if (len == 0) {
         return;
     }
-    if ((size_t)len > wire_left(c->r) / field_element_wire_min(f) || len > ARRAY_COUNT_MAX) {
-        wire_fail(c->r, (size_t)len > wire_left(c->r) ? ERR_MALFORMED : ERR_LIMIT);
+    if ((uint64_t)len * field_element_wire_min(f) > wire_left(c->r)) {
+        wire_fail(c->r, ERR_MALFORMED);
+    } else if (len > ARRAY_COUNT_MAX) {
+        wire_fail(c->r, ERR_LIMIT);
     }
     out->at = c->r->err == OK ? claim(c, (size_t)len, field_element_bytes(f)) : NULL;
     if (out->at == NULL) {
