@@ -108,7 +108,7 @@ void producers_free(struct producers *p)
 
 static bool has_id(const struct map_link *link, const void *id)
 {
-    return CONTAINER_OF_CONST(link, struct producer, by_id)->id == *(const int64_t *)id;
+    return CONTAINER_OF(link, const struct producer, by_id)->id == *(const int64_t *)id;
 }
 
 static struct producer *find(const struct producers *p, int64_t id)
@@ -326,7 +326,7 @@ enum err producers_snapshot(const struct producers *p, struct buf *out)
     size_t bytes = SNAPSHOT_HEADER_BYTES;
 
     list_for_each (&p->by_age, link) {
-        const struct producer *one = CONTAINER_OF_CONST(link, struct producer, by_age);
+        const struct producer *one = CONTAINER_OF(link, const struct producer, by_age);
 
         bytes += SNAPSHOT_PRODUCER_BYTES + (size_t)one->count * SNAPSHOT_BATCH_BYTES;
     }
@@ -340,7 +340,7 @@ enum err producers_snapshot(const struct producers *p, struct buf *out)
     wire_store_u16(begin + 6, 0);
     wire_store_u32(begin + 8, (uint32_t)p->by_age.len);
     list_for_each (&p->by_age, link) {
-        to = write_producer(to, CONTAINER_OF_CONST(link, struct producer, by_age));
+        to = write_producer(to, CONTAINER_OF(link, const struct producer, by_age));
     }
     ASSERT(to == begin + bytes);
     wire_store_u32(begin + SNAPSHOT_CRC_AT, snapshot_crc((struct bytes){begin, bytes}));
