@@ -146,7 +146,8 @@ void sim_segment_send(struct sim_connection *c, int side, enum sim_flight_kind k
     struct flight *f = sim_alloc(sizeof(*f));
 
     *f = (struct flight){.connection = c, .kind = kind, .side = side, .bytes = bytes};
-    f->due_us = MAX(c->sim->sched.now_us + latency(c, side), p->last_us + 1);
+    uint64_t due_us = c->sim->sched.now_us + latency(c, side); /* not inside MAX: it draws */
+    f->due_us = MAX(due_us, p->last_us + 1);
     f->retry_us = RETRY_US_MIN;
     p->last_us = f->due_us;
     p->flying += bytes;

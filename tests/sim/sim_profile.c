@@ -40,8 +40,8 @@ static uint32_t rate(struct sim_random *r, uint32_t max)
         return 0;
     }
     uint32_t bits = 32 - (uint32_t)__builtin_clz(max);
-    return (uint32_t)sim_random_below(
-        r, MIN((uint64_t)max, (uint64_t)1 << sim_random_range(r, 1, bits)) + 1);
+    uint64_t top = (uint64_t)1 << sim_random_range(r, 1, bits); /* not inside MIN: it draws */
+    return (uint32_t)sim_random_below(r, MIN((uint64_t)max, top) + 1);
 }
 
 static void disk_errors(struct sim_profile *p, struct sim_random *r)
@@ -75,7 +75,7 @@ struct sim_profile sim_profile_from_seed(uint64_t seed, uint32_t with)
     p.tail_ppm = rate(r, 20000);
     p.tail_us_max = rate(r, 2000000);
     p.buffer_bytes_min = (uint32_t)sim_random_range(r, 4, 64) * KIB;
-    p.buffer_bytes_max = MAX(p.buffer_bytes_min, (uint32_t)sim_random_range(r, 4, 256) * KIB);
+    p.buffer_bytes_max = p.buffer_bytes_min + (uint32_t)sim_random_below(r, 192) * KIB;
     p.fragment_percent = rate(r, 100);
     if ((with & SIM_WITH_DISK_ERRORS) != 0) {
         disk_errors(&p, r);
