@@ -18,6 +18,7 @@
 #include "broker/mailbox.h"
 #include "broker/metrics.h"
 
+struct compression;
 struct config;
 struct connections; /* broker/connection.h */
 struct image;       /* broker/image.h */
@@ -69,6 +70,7 @@ struct core {
     const struct image *image; /* newest metadata this core has seen; broker/image.h */
     struct connections *connections;
     struct fetch_sessions *fetch_sessions; /* broker/fetch_session.h */
+    struct compression *compression;       /* for broker/handlers/produce.c; NULL until needed */
     struct metadata *metadata;             /* core 0 only: broker/metadata.h */
     struct list auto_creations;            /* broker/auto_create.c's own */
     struct listeners *listeners;           /* core 0 only: broker/listener.h */

@@ -15,11 +15,14 @@
 #include "base/mem.h"
 #include "broker/config.h"
 #include "broker/connection.h"
+#include "broker/fetch_session.h"
 #include "broker/identity.h"
 #include "broker/image.h"
 #include "broker/listener.h"
 #include "broker/metadata.h"
 #include "broker/partition.h"
+#include "schema/dispatch.h"
+#include "protocol/compression.h"
 #include "storage/store.h"
 
 #include <stdio.h>
@@ -88,6 +91,9 @@ enum err node_new(const struct node_options *options, struct node **out)
     n->env = options->env;
     n->config = options->config;
     n->options = *options;
+    if (n->options.api_find == NULL) {
+        n->options.api_find = dispatch_find;
+    }
     n->core_count = options->core_count;
     n->broker_id = (int32_t)config_i64(options->config, CONFIG_NODE_ID);
     n->has_data = options->data_dir.at != NULL;
@@ -271,17 +277,32 @@ bool node_stopped(const struct node *n)
     return true;
 }
 
+/* No core runs. First of all: what requests borrowed from any core's logs goes back. */
+static void connections_close(struct node *n)
+{
+    n->closing = true;
+    for (int i = 0; i < n->core_count; i++) {
+        if (n->cores[i] != NULL) {
+            (void)core_act_as(n->cores[i]);
+            connections_free(n->cores[i]);
+        }
+    }
+    (void)core_act_as(NULL);
+}
+
 /* What stands on the stores, in the name of each core; no core runs. */
 static void cores_close(struct node *n)
 {
+    connections_close(n);
     for (int i = 0; i < n->core_count; i++) {
         struct core *c = n->cores[i];
         if (c == NULL) {
             continue;
         }
         (void)core_act_as(c);
-        connections_free(c);
         partitions_close(c);
+        fetch_sessions_free(c->fetch_sessions);
+        compression_free(c->compression);
         if (i == 0) {
             metadata_close(c);
         }
@@ -301,6 +322,7 @@ enum err node_stop(struct node *n)
 
     node_stop_begin(n);
     threads_join(n);
+    connections_close(n);
     for (int i = 0; i < n->core_count; i++) {
         struct core *c = n->cores[i];
         if (c->store == NULL) {

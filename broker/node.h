@@ -16,6 +16,7 @@
 #include "broker/core.h"
 
 struct config;
+struct dispatch_row;
 struct store_recovery;
 
 /* How long a clean stop waits for requests that are being served. */
@@ -29,6 +30,8 @@ struct node_options {
     int core_count; /* 1 .. CORE_COUNT_MAX */
     uint64_t memory_bytes; /* that the process may use */
     uint64_t spin_us;      /* 0 with one processor and in simulation */
+    /* Which APIs are served; NULL: dispatch_find, all that have a handler. */
+    const struct dispatch_row *(*api_find)(int16_t api_key);
 };
 
 struct node {
@@ -44,6 +47,7 @@ struct node {
     struct store_recovery *recovery;        /* while it starts */
     uint16_t port;                          /* of the first listener */
     bool has_data;
+    bool closing; /* no core runs any more, one thread takes all apart: nobody reads messages */
     bool start_failed; /* some core has no thread: the others leave at once */
 };
 
