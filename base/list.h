@@ -34,7 +34,7 @@ static inline bool list_empty(const struct list *l)
 
 static inline void list_insert_before_(struct list *l, struct list_link *at, struct list_link *link)
 {
-    ASSERT(!list_linked(link));
+    ASSERT(!list_linked(link) && at->prev != NULL);
     link->prev = at->prev;
     link->next = at;
     at->prev->next = link;
