@@ -327,6 +327,17 @@ struct sim_node *sim_node_add(struct sim *s, const char *host)
     return n;
 }
 
+uint32_t sim_node_count(const struct sim *s)
+{
+    return s->node_count;
+}
+
+struct sim_node *sim_node_at(struct sim *s, uint32_t index)
+{
+    ASSERT(index < s->node_count);
+    return s->nodes[index];
+}
+
 struct env *sim_node_env(struct sim_node *n)
 {
     return n->process == NULL ? NULL : &n->process->env;

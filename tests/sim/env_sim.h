@@ -76,6 +76,9 @@ uint64_t sim_event_count(const struct sim *s);
 /* A machine, switched on, its process ready. `host` is its address ("10.0.0.1") and must differ from all
  * others. Clients are nodes as well. */
 struct sim_node *sim_node_add(struct sim *s, const char *host);
+/* Nodes by number, in order of sim_node_add(). */
+uint32_t sim_node_count(const struct sim *s);
+struct sim_node *sim_node_at(struct sim *s, uint32_t index);
 /* The door of the running process; NULL while the node is down. */
 struct env *sim_node_env(struct sim_node *n);
 struct sim_disk *sim_node_disk(struct sim_node *n);

@@ -143,7 +143,12 @@ void sim_handle_free(struct sim_process *p, int number);
 void sim_run_end(struct sim_process *p);
 /* env_sim_run.c: frees what a process still has of pollers, lanes and threads. */
 void sim_run_free(struct sim_process *p);
-/* env_sim_run.c: something a poller waits for may have happened. */
+/* env_sim_run.c: plans the actor's next step after a drawn delay. */
+void sim_thread_soon(struct env_thread *t);
+/* env_sim_poll.c */
+bool sim_poller_has_news(const struct env_poller *p);
+void sim_poller_release(struct env_poller *p);
+/* env_sim_poll.c: something a poller waits for may have happened. */
 void sim_poller_stir(struct env_poller *p);
 
 /* Parts of the table. */

@@ -365,20 +365,24 @@ void sim_net_cut_both(struct sim_node *a, struct sim_node *b)
     sim_net_cut(b, a);
 }
 
+static void pipe_ack(struct sim_connection *c, int side)
+{
+    struct sim_pipe *p = &c->pipes[side];
+
+    if (p->unacked > 0 && sim_way_is_open(c, !side)) {
+        p->unacked = 0;
+        if (c->ends[side].socket != NULL) {
+            sim_socket_stir(c->ends[side].socket);
+        }
+    }
+}
+
 /* Senders learn what was read while the way back was cut. */
 static void acks_release(struct sim *s)
 {
     list_for_each (&s->connections, l) {
-        struct sim_connection *c = CONTAINER_OF(l, struct sim_connection, link);
-
-        for (int side = 0; side < 2; side++) {
-            if (c->pipes[side].unacked > 0 && sim_way_is_open(c, !side)) {
-                c->pipes[side].unacked = 0;
-                if (c->ends[side].socket != NULL) {
-                    sim_socket_stir(c->ends[side].socket);
-                }
-            }
-        }
+        pipe_ack(CONTAINER_OF(l, struct sim_connection, link), 0);
+        pipe_ack(CONTAINER_OF(l, struct sim_connection, link), 1);
     }
 }
 
