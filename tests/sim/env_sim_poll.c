@@ -35,6 +35,9 @@ void sim_env_poller_free(struct env *e, struct env_poller *poller)
 {
     struct sim_process *p = sim_process_of(e);
 
+    if (poller == NULL) {
+        return;
+    }
     ASSERT(p->dead || poller->jobs_out == 0); /* else a job would come home to nothing */
     for (uint32_t i = 0; !p->dead && i < poller->watched_count; i++) {
         p->handles[poller->watched[i]].poller = NULL;
@@ -79,7 +82,10 @@ void sim_env_unwatch(struct env *e, struct env_poller *poller, int socket)
         return;
     }
     struct sim_handle *h = sim_handle_at(p, socket, SIM_HANDLE_SOCKET);
-    ASSERT(h->poller == poller);
+    ASSERT(h->poller == poller || h->poller == NULL);
+    if (h->poller == NULL) {
+        return; /* it was not watched: epoll takes that as well */
+    }
     h->poller = NULL;
     for (uint32_t i = 0; i < poller->watched_count; i++) {
         if (poller->watched[i] == ((uint32_t)socket & SLOT_MASK)) {
@@ -90,13 +96,15 @@ void sim_env_unwatch(struct env *e, struct env_poller *poller, int socket)
     UNREACHABLE();
 }
 
-/* The bits to tell about a watched socket; a hang-up is told whatever the interest is. */
+/* The bits to tell about a watched socket; a hang-up is told whatever the interest is, if there is any. */
 static uint32_t ready_bits(const struct sim_handle *h)
 {
-    uint32_t ready = sim_socket_ready(h->socket);
     bool hung_up = h->socket->end != NULL && h->socket->end->state == SIM_END_BROKEN;
 
-    return hung_up ? ENV_READABLE | ENV_WRITABLE : ready & h->interest;
+    if (h->interest == 0) {
+        return 0;
+    }
+    return hung_up ? ENV_READABLE | ENV_WRITABLE : sim_socket_ready(h->socket) & h->interest;
 }
 
 bool sim_poller_has_news(const struct env_poller *poller)
@@ -159,6 +167,20 @@ static int poll_sockets(struct env_poller *poller, struct env_event *events, int
     return count;
 }
 
+/* Jobs or sockets first, by a draw; the first may take half, so that neither starves the other. */
+static int poll_all(struct env_poller *poller, struct env_event *events, int max)
+{
+    int count;
+
+    if (sim_random_below(&poller->process->node->sim->sched.random, 2) == 0) {
+        count = poll_jobs(poller, events, max / 2);
+        count += poll_sockets(poller, events + count, max - count);
+    } else {
+        count = poll_sockets(poller, events, max / 2);
+    }
+    return count + poll_jobs(poller, events + count, max - count);
+}
+
 int sim_env_poll(struct env *e, struct env_poller *poller, struct env_event *events, int max,
                  int64_t timeout_us)
 {
@@ -167,11 +189,10 @@ int sim_env_poll(struct env *e, struct env_poller *poller, struct env_event *eve
     if (p->dead) {
         return 0;
     }
-    ASSERT(max > 0 && p->doing != SIM_DOING_JOB);
+    ASSERT(max >= 2 && p->doing != SIM_DOING_JOB);
     bool woken = poller->woken;
     poller->woken = false;
-    int count = poll_jobs(poller, events, max);
-    count += poll_sockets(poller, events + count, max - count);
+    int count = poll_all(poller, events, max);
     struct env_thread *t = p->stepping;
     if (t != NULL) {
         ASSERT(!t->polled); /* one poll per step */

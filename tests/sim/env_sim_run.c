@@ -142,6 +142,9 @@ void sim_env_thread_join(struct env *e, struct env_thread *t)
 {
     struct sim_process *p = sim_process_of(e);
 
+    if (t == NULL) {
+        return;
+    }
     if (!p->dead && !t->finished) {
         ASSERT(!p->node->sim->in_event); /* a step may not wait */
         ASSERT(sim_run_until(p->node->sim, thread_is_finished, t, JOIN_US_MAX));
@@ -308,6 +311,9 @@ void sim_env_lane_free(struct env *e, struct env_lane *l)
 {
     struct sim_process *p = sim_process_of(e);
 
+    if (l == NULL) {
+        return;
+    }
     if (!p->dead) {
         lane_finish(l);
     }

@@ -24,6 +24,8 @@ struct toy_client;
 enum err toy_server_new(struct env *e, enum toy_mode mode, struct toy_server **out);
 /* After its process ended, or toy_server_stop() and the join within. */
 void toy_server_free(struct toy_server *s);
+/* A write or sync failed: it answers nothing any more. */
+bool toy_server_failed(const struct toy_server *s);
 /* The actor ends at its next step. */
 void toy_server_stop(struct toy_server *s);
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum { CLIENT_COUNT = 3, VALUE_COUNT = 3000, SECOND_US = 1000000, TROUBLE_SECONDS_MAX = 60 };
-enum { GAP_US_MAX = 500000, LAST_US_MAX = 2 * SECOND_US, END_SECONDS = 3600 };
+enum { GAP_US_MAX = 500000, LAST_US_MAX = 2 * SECOND_US, END_SECONDS = 3600, TEND_US = 200000 };
 
 struct toys {
     struct sim *sim;
@@ -19,6 +19,7 @@ struct toys {
     struct sim_node *server_node, *client_nodes[CLIENT_COUNT];
     struct toy_server *server; /* NULL: down */
     struct toy_client *clients[CLIENT_COUNT];
+    struct sim_event *tend;
 };
 
 static void log_check(struct toys *t)
@@ -46,10 +47,28 @@ static void server_down(void *context, __attribute__((unused)) struct sim_node *
 static void server_up(void *context, struct sim_node *n)
 {
     struct toys *t = context;
+    uint64_t faults = sim_disk_fault_count(sim_node_disk(n));
     enum err e = toy_server_new(sim_node_env(n), t->mode, &t->server);
+    bool has_excuse = sim_node_crashed(n) || sim_disk_fault_count(sim_node_disk(n)) > faults;
 
     t->server = e == OK ? t->server : NULL;
-    SCENARIO_CHECK(e == OK || sim_node_crashed(n), "the server does not start: %s", err_crumb());
+    SCENARIO_CHECK(e == OK || has_excuse, "the server does not start: %s", err_crumb());
+}
+
+/* Now and then: a server that its disk has failed is started anew. */
+static void server_tend(void *context)
+{
+    struct toys *t = context;
+    bool is_useless = t->server == NULL || toy_server_failed(t->server);
+
+    if (sim_node_up(t->server_node) && !sim_node_crashed(t->server_node) && is_useless) {
+        sim_note(t->sim, "the disk has failed the server");
+        sim_node_kill(t->server_node);
+        server_down(t, t->server_node);
+        (void)sim_node_restart(t->server_node);
+        server_up(t, t->server_node);
+    }
+    t->tend = sim_after(t->sim, TEND_US, server_tend, t);
 }
 
 static bool is_done(void *context)
@@ -77,10 +96,12 @@ static void toys_start(struct toys *t, struct sim *s, enum toy_mode mode)
         t->clients[i] =
             toy_client_new(sim_node_env(t->client_nodes[i]), "10.0.0.1", i, VALUE_COUNT);
     }
+    t->tend = sim_after(s, TEND_US, server_tend, t);
 }
 
 static void toys_end(struct toys *t)
 {
+    sim_cancel(t->sim, t->tend);
     sim_node_power_off(t->server_node);
     server_down(t, t->server_node);
     for (uint32_t i = 0; i < CLIENT_COUNT; i++) {
@@ -121,6 +142,12 @@ SCENARIO(echoes_come_back_whole_and_in_order, SIM_WITH_NET_ERRORS | SIM_WITH_CLO
 }
 
 SCENARIO(acknowledged_values_are_never_lost, SIM_WITH_NET_ERRORS | SIM_WITH_CLOCK_ERRORS)
+{
+    run_toys(run, TOY_LOG, NEMESIS_ALL);
+}
+
+SCENARIO(acknowledged_values_survive_a_failing_disk,
+         SIM_WITH_NET_ERRORS | SIM_WITH_CLOCK_ERRORS | SIM_WITH_DISK_ERRORS)
 {
     run_toys(run, TOY_LOG, NEMESIS_ALL);
 }

@@ -239,6 +239,11 @@ void toy_server_stop(struct toy_server *s)
     env_wake(s->env, s->poller);
 }
 
+bool toy_server_failed(const struct toy_server *s)
+{
+    return s->failed;
+}
+
 void toy_server_free(struct toy_server *s)
 {
     if (s->thread != NULL) {
