@@ -15,12 +15,6 @@ enum { HEAD = 4, STRUCT_BYTES_MAX = 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum err read_one(struct wire_reader *r, struct arena *a, const struct message_info *m,
-                         int16_t version, bool keep, void *out)
-{
-    return keep ? message_read_all(r, a, m, version, out) : message_read(r, a, m, version, out);
-}
-
 static void check_written(struct arena *a, const struct message_info *m, int16_t version,
                           const void *in)
 {
@@ -50,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_reader r = wire_reader_of(body);
 
     arena_init(&a, DECODE_FACTOR * body.len + 2 * ARENA_SLACK_BYTES);
-    enum err e = read_one(&r, &a, m, version, data[3] % 2 == 0, in);
+    enum err e = data[3] % 2 == 0 ? message_read_all(&r, &a, m, version, in)
+                                  : message_read(&r, &a, m, version, in);
     ASSERT(e != ERR_NOMEM);
     ASSERT((e == ERR_UNSUPPORTED) == (version < m->first || version > m->last));
     if (e == OK) {
