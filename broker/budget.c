@@ -9,6 +9,10 @@
  */
 #include "broker/budget.h"
 
+/* While no more than this part is taken, one taker gets whatever it asks for. Not "nothing is taken": somebody
+ * who waits for news always holds a little, and a large request would wait for ever. */
+enum { ALONE_PART = 4 };
+
 void budget_init(struct budget *b, size_t bytes_max)
 {
     ASSERT(bytes_max > 0);
@@ -17,7 +21,8 @@ void budget_init(struct budget *b, size_t bytes_max)
 
 static bool fits(const struct budget *b, size_t bytes)
 {
-    return b->bytes == 0 || (b->bytes < b->bytes_max && bytes <= b->bytes_max - b->bytes);
+    return b->bytes <= b->bytes_max / ALONE_PART ||
+           (b->bytes < b->bytes_max && bytes <= b->bytes_max - b->bytes);
 }
 
 bool budget_open(const struct budget *b)

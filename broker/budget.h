@@ -2,7 +2,7 @@
  *
  * Frames are admitted when their size is known, before their bytes are read. Who does not get it waits in
  * order of arrival, and nobody overtakes: a large request is not starved by small ones. A request larger
- * than the whole budget gets it all when nothing else holds any. What cannot be refused any more (a reply,
+ * than the whole budget gets what it needs when at most a quarter of it is taken. What cannot be refused any more (a reply,
  * a decoded request) is charged by force; then nothing is admitted until enough came back.
  */
 #pragma once

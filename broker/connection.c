@@ -64,7 +64,9 @@ bool connection_may_read(const struct connection *c)
 {
     return c->open && !c->input_ended && !list_linked(&c->waiter.link) &&
            c->exchanges.len < CONNECTION_REQUESTS_MAX &&
-           c->output_bytes < CONNECTION_OUTPUT_BYTES_MAX;
+           c->output_bytes < CONNECTION_OUTPUT_BYTES_MAX &&
+           c->output_memory <
+               c->core->connections->budget.bytes_max / CONNECTION_OUTPUT_MEMORY_PART;
 }
 
 void connection_watch(struct connection *c)
@@ -264,6 +266,7 @@ static void free_running(struct connections *cs)
     while ((link = list_take_first(&cs->running)) != NULL) {
         struct exchange *e = CONTAINER_OF(link, struct exchange, running);
         ASSERT(e->connection == NULL);
+        e->rq.sent = NULL; /* it was not finished: what that would look at may not be there */
         exchange_free(e);
     }
     while ((link = list_take_first(&cs->free_exchanges)) != NULL) {
@@ -280,7 +283,6 @@ void connections_free(struct core *c)
     if (cs == NULL) {
         return;
     }
-    cs->freeing = true;
     list_for_each (&cs->open, link) {
         connection_end(CONTAINER_OF(link, struct connection, link), NULL);
     }

@@ -19,7 +19,9 @@
 /* Bounds of one connection. */
 enum {
     CONNECTION_REQUESTS_MAX = 64,          /* being served at once; Kafka clients have 5 or fewer */
-    CONNECTION_OUTPUT_BYTES_MAX = 1 << 20, /* replies not taken: then we do not read on */
+    CONNECTION_OUTPUT_BYTES_MAX = 1 << 20, /* replies not taken: then we do not read on ... */
+    CONNECTION_OUTPUT_MEMORY_PART = 16, /* ... or when they hold this part of the core's budget */
+    CONNECTION_SMALL_BYTES_MAX = 64 << 10, /* of replies kept in one piece of memory */
     CONNECTION_REQUESTS_PER_VISIT = 32,    /* then others have their turn */
     CONNECTION_BYTES_PER_VISIT = 1 << 20,  /* received into one frame */
     CONNECTION_SLICES = 64,                /* of one send */
@@ -71,9 +73,14 @@ struct connection {
     struct budget_waiter waiter;
     size_t granted;        /* budget it was given and has not used */
     struct list exchanges; /* in order; the first may be running */
-    struct list output;    /* encoded, in order */
-    size_t output_bytes;
-    struct timer timer; /* silence */
+    /* Replies in order: small ones copied together, then exchanges that are too large for that. */
+    struct connection_small {
+        uint8_t *at; /* NULL: none */
+        size_t from, len, cap;
+    } small;
+    struct list output;
+    size_t output_bytes, output_memory; /* of both */
+    struct timer timer;                 /* silence */
     uint64_t active_us, half_closed_us;
     uint64_t moved, moved_seen; /* bytes in and out */
 };
@@ -89,13 +96,13 @@ struct connections {
     uint64_t log_window_us;
     int log_lines;
     uint64_t log_dropped;
-    bool stopping, freeing;
+    bool stopping;
 };
 
 /* ERR_NOMEM. c->connections is set. */
 enum err connections_new(struct core *c, const struct connection_limits *limits);
-/* Closes every socket and frees every request, whatever is under way. No core runs any more. Connections of
- * this core are freed as well: nobody is told. */
+/* Closes every socket and frees every request; those still being served without calling their `sent`. No
+ * core runs any more, and the connections themselves stay the listener's. */
 void connections_free(struct core *c);
 
 /* Lends the connection to core `to`. Memory from mem_alloc, cleared; socket, addresses, home and ended are

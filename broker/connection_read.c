@@ -46,7 +46,7 @@ static void stalls_look(struct timer *t)
 
     list_for_each (&cs->open, link) {
         struct connection *c = CONTAINER_OF(link, struct connection, link);
-        bool holds = c->frame.at != NULL || !list_empty(&c->output);
+        bool holds = c->frame.at != NULL || c->output_bytes > 0;
         if (holds && c->moved - c->moved_seen < CONNECTION_STALL_BYTES) {
             cs->core->stats.connections_stalled_closed++;
             connection_end(c, "it holds memory that others wait for, and does not move");

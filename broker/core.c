@@ -278,10 +278,9 @@ static int poll_events(struct core *c, struct env_event *events)
     if (timeout_us != 0 && watch_mailboxes(c) && drain(c) > 0) {
         timeout_us = 0;
     }
-    bool sleeps = timeout_us != 0 && mailbox_sleep(c);
-    int n = env_poll(c->env, c->poller, events, CORE_EVENTS_PER_TURN, sleeps ? timeout_us : 0);
-    if (sleeps) {
-        mailbox_awake(c);
+    int n = env_poll(c->env, c->poller, events, CORE_EVENTS_PER_TURN, timeout_us);
+    mailbox_awake(c);
+    if (timeout_us != 0) {
         c->stats.sleeps++;
         read_clock(c);
     }
@@ -319,6 +318,9 @@ static void finish_turn(struct core *c)
     }
     c->mailbox_full = !mailbox_flush(c);
     c->stats.mailbox_overflows += c->mailbox_full;
+    if (!mailbox_sleep(c)) {
+        c->again = true;
+    }
 }
 
 bool core_turn(void *context)

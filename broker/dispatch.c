@@ -17,6 +17,7 @@
 
 #include "broker/connection.h"
 #include "broker/handler.h"
+#include "broker/node.h"
 #include "protocol/frame.h"
 #include "schema/api_versions.h"
 #include "schema/dispatch.h"
@@ -269,7 +270,7 @@ void dispatch_request(struct exchange *e, struct bytes frame)
     rq->version = f.version;
     rq->correlation_id = f.correlation_id;
     rq->client_id = f.client_id;
-    e->row = dispatch_find(f.key);
+    e->row = rq->core->node->options.api_find(f.key);
     if (e->row == NULL) {
         refuse(e, "unknown API key");
         return;

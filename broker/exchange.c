@@ -107,7 +107,7 @@ void exchange_free(struct exchange *e)
     struct connections *cs = e->home;
 
     ASSERT(e->state != EXCHANGE_RUNNING || e->connection == NULL);
-    if (e->rq.sent != NULL && !cs->freeing) {
+    if (e->rq.sent != NULL) {
         e->rq.sent(&e->rq);
     }
     free_request_part(e);

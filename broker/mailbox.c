@@ -9,6 +9,7 @@
  * WAKING   `sleeping` is changed by read-modify-write operations on both sides, hence in one order that all
  *          agree on: either the sender's comes later and sees the sleeper, or the sleeper's comes later
  *          and sees the message. So no message waits for a core that sleeps, and no fence is needed.
+ *          The flag stands from the end of a turn to the end of the next wait.
  * OWNER    A ring: the receiving core's mailbox. A message in it: whoever sent it.
  * FAILURE  None after mailbox_init().
  * LIMITS   MAILBOX_SLOT_COUNT per ring; the overflow list is bounded by what may send: operations in
@@ -68,6 +69,7 @@ enum err mailbox_init(struct core *c, struct core *const *peers, int count)
     r->memory = memory;
     r->peers = peers;
     r->count = count;
+    atomic_init(&r->sleeping, true);
     c->mailbox = (struct mailbox){.rings = r};
     return OK;
 }
@@ -248,11 +250,7 @@ bool mailbox_pending(const struct core *c)
 bool mailbox_sleep(struct core *c)
 {
     (void)atomic_exchange_explicit(&c->mailbox.rings->sleeping, true, memory_order_acq_rel);
-    if (!mailbox_pending(c)) {
-        return true;
-    }
-    mailbox_awake(c);
-    return false;
+    return !mailbox_pending(c);
 }
 
 void mailbox_awake(struct core *c)

@@ -61,8 +61,8 @@ int mailbox_run_local(struct core *c);
 bool mailbox_flush(struct core *c);
 /* Is there something to drain, or a local message? */
 bool mailbox_pending(const struct core *c);
-/* Before a wait: true when it may begin, and whoever sends from now on ends it with env_wake(). False:
- * something has come. */
+/* From now on whoever sends also wakes this core. False: something has come already. Called at the end of a
+ * turn, because in simulation a core waits between its turns; true from mailbox_init() on. */
 bool mailbox_sleep(struct core *c);
-/* After the wait. */
+/* After the wait: whoever sends need not wake it, it will look before it waits again. */
 void mailbox_awake(struct core *c);
