@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { SEED_COUNT = 60, PATH_BYTES = 64, KIB4 = 4096 };
+enum { SEED_COUNT = 60, PATH_BYTES = 64, KIB4 = 4096, TORN_BYTES = 16 * KIB4 };
 
 struct world {
     struct sim *sim;
@@ -121,24 +121,24 @@ TEST(unsynced_bytes_survive_vanish_and_tear)
         struct world w = world_new(seed);
         int file = open_new(&w, "/a");
 
-        CHECK_OK(fill_at(&w, file, 'o', 8192, 0));
+        CHECK_OK(fill_at(&w, file, 'o', TORN_BYTES, 0));
         CHECK_OK(env_sync(w.env, file));
         CHECK_OK(env_sync_dir(w.env, "/"));
-        CHECK_OK(fill_at(&w, file, 'n', 8192, 0));
+        CHECK_OK(fill_at(&w, file, 'n', TORN_BYTES, 0));
         reboot(&w);
         struct buf b;
         buf_init(&b, 1 << 20);
         CHECK_OK(sim_disk_peek(w.disk, "/a", &b));
-        CHECK_EQ(b.len, 8192);
+        CHECK_EQ(b.len, TORN_BYTES);
         size_t new_count = 0;
         for (size_t i = 0; i < b.len; i++) {
             CHECK(b.at[i] == 'o' || b.at[i] == 'n');
             CHECK_EQ(b.at[i], b.at[i / 512 * 512]); /* sectors are whole */
             new_count += b.at[i] == 'n';
         }
-        survived = survived || new_count == 8192;
+        survived = survived || new_count == TORN_BYTES;
         vanished = vanished || new_count == 0;
-        torn = torn || (new_count > 0 && new_count < 8192);
+        torn = torn || (new_count > 0 && new_count < TORN_BYTES);
         buf_deinit(&b);
         sim_free(w.sim);
     }
@@ -200,6 +200,26 @@ TEST(a_directory_keeps_a_first_part_of_its_changes)
         }
         sim_free(w.sim);
     }
+}
+
+TEST(a_directory_sync_is_for_that_directory_only)
+{
+    int other = 0;
+
+    for (uint64_t seed = 0; seed < SEED_COUNT; seed++) {
+        struct world w = world_new(seed);
+
+        sim_disk_put_dir(w.disk, "/d");
+        sim_disk_put_dir(w.disk, "/e");
+        CHECK_OK(env_close(w.env, open_new(&w, "/d/a")));
+        CHECK_OK(env_close(w.env, open_new(&w, "/e/a")));
+        CHECK_OK(env_sync_dir(w.env, "/d"));
+        reboot(&w);
+        CHECK(sim_disk_exists(w.disk, "/d/a"));
+        other += sim_disk_exists(w.disk, "/e/a");
+        sim_free(w.sim);
+    }
+    CHECK(other > 0 && other < SEED_COUNT);
 }
 
 TEST(a_rename_is_old_or_new_and_new_after_a_directory_sync)
