@@ -179,7 +179,7 @@ static void write_value(struct writing *c, const struct field_info *f, const voi
         put_bytes(c, (struct bytes){at, sizeof(struct uuid)});
         break;
     case FIELD_ERROR:
-        put_u16(c, (uint16_t) * (const int32_t *)at);
+        put_u16(c, (uint16_t)((const int32_t *)at)[0]);
         break;
     case FIELD_STRING:
     case FIELD_BYTES:
