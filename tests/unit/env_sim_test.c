@@ -6,6 +6,8 @@
 #include "tests/sim/toy.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { SECOND_US = 1000000, POWER_SEED_COUNT = 200, TOY_VALUE_COUNT = 200 };
 
@@ -199,6 +201,138 @@ TEST(clocks_drift_jump_and_stop_with_the_process)
     env_thread_join(e, t.thread);
     env_poller_free(e, t.poller);
     sim_free(s);
+}
+
+/* Mistakes that a real machine would punish late or never. */
+enum mistake {
+    BLOCKING_CALL_IN_A_STEP,
+    TWO_POLLS_IN_A_STEP,
+    FILE_USED_AFTER_CLOSE,
+    FILE_CLOSED_TWICE,
+    SOCKET_CLOSED_WHILE_WATCHED,
+    WRITE_TO_A_FILE_OPENED_FOR_READING,
+    UNALIGNED_DIRECT_WRITE,
+    JOIN_IN_A_STEP,
+    MISTAKE_COUNT
+};
+
+struct mistaken {
+    struct env *env;
+    struct env_poller *poller;
+    struct env_thread *thread;
+    enum mistake mistake;
+};
+
+static bool step_with_a_mistake(void *context)
+{
+    struct mistaken *m = context;
+    struct env_event events[2];
+
+    (void)env_poll(m->env, m->poller, events, 2, 0);
+    if (m->mistake == BLOCKING_CALL_IN_A_STEP) {
+        (void)env_mkdir(m->env, "/d");
+    } else if (m->mistake == TWO_POLLS_IN_A_STEP) {
+        (void)env_poll(m->env, m->poller, events, 2, 0);
+    } else if (m->mistake == JOIN_IN_A_STEP) {
+        env_thread_join(m->env, m->thread);
+    }
+    return false;
+}
+
+static void file_mistake(struct env *e, enum mistake mistake)
+{
+    static _Alignas(4096) uint8_t bytes[8192];
+    struct env_slice aligned = {bytes, 4096}, unaligned = {bytes, 100};
+    int plain, direct, again;
+
+    CHECK_OK(env_open(e, "/f", ENV_OPEN_WRITE | ENV_OPEN_CREATE, &plain));
+    CHECK_OK(env_open(e, "/f", ENV_OPEN_WRITE | ENV_OPEN_DIRECT, &direct));
+    CHECK_OK(env_write(e, direct, &aligned, 1, 4096));
+    CHECK_OK(env_write(e, plain, &unaligned, 1, 1));
+    if (mistake == UNALIGNED_DIRECT_WRITE) {
+        (void)env_write(e, direct, &unaligned, 1, 0);
+    }
+    CHECK_OK(env_close(e, plain));
+    CHECK_OK(env_open(e, "/f", ENV_OPEN_READ, &again));
+    if (mistake == FILE_USED_AFTER_CLOSE) {
+        (void)env_sync(e, plain);
+    } else if (mistake == FILE_CLOSED_TWICE) {
+        (void)env_close(e, plain);
+    } else if (mistake == WRITE_TO_A_FILE_OPENED_FOR_READING) {
+        (void)env_write(e, again, &unaligned, 1, 0);
+    }
+    CHECK_OK(env_close(e, again));
+    CHECK_OK(env_close(e, direct));
+}
+
+/* MISTAKE_COUNT: none is made. */
+static void make(enum mistake mistake)
+{
+    struct sim *s = sim_new(1, NULL);
+    struct env *e = sim_node_env(sim_node_add(s, "10.0.0.1"));
+    struct env_address at = {.host = "10.0.0.1"};
+    struct mistaken m = {.env = e, .mistake = mistake};
+    uint16_t port;
+    int listener;
+
+    CHECK_OK(env_poller_new(e, &m.poller));
+    file_mistake(e, mistake);
+    CHECK_OK(env_listen(e, &at, &listener, &port));
+    CHECK_OK(env_watch(e, m.poller, listener, ENV_READABLE, &m));
+    if (mistake != SOCKET_CLOSED_WHILE_WATCHED) {
+        env_unwatch(e, m.poller, listener);
+    }
+    env_close_socket(e, listener);
+    CHECK_OK(env_thread_start(e, "mistaken", step_with_a_mistake, &m, &m.thread));
+    sim_run_until_idle(s);
+    env_thread_join(e, m.thread);
+    env_poller_free(e, m.poller);
+    sim_free(s);
+}
+
+TEST(mistakes_of_the_code_under_test_are_asserted)
+{
+    for (int mistake = 0; mistake < MISTAKE_COUNT; mistake++) {
+        int status = 0;
+        pid_t child = fork();
+
+        CHECK(child >= 0);
+        if (child == 0) {
+            (void)close(STDERR_FILENO); /* what the assertion says is expected */
+            make((enum mistake)mistake);
+            _exit(0);
+        }
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_SAYS(WIFSIGNALED(status), "mistake %d passed", mistake);
+    }
+    make(MISTAKE_COUNT);
+}
+
+TEST(a_profile_has_errors_only_when_asked_and_is_the_seeds_own)
+{
+    uint64_t disk = 0, net = 0, clock = 0, different = 0;
+
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct sim_profile kind = sim_profile_from_seed(seed, 0);
+        struct sim_profile all = sim_profile_from_seed(
+            seed, SIM_WITH_DISK_ERRORS | SIM_WITH_NET_ERRORS | SIM_WITH_CLOCK_ERRORS);
+        struct sim_profile next = sim_profile_from_seed(seed + 1, 0);
+
+        CHECK_EQ(
+            kind.sync_fail_ppm + kind.write_fail_ppm + kind.read_fail_ppm + kind.names_fail_ppm, 0);
+        CHECK_EQ(kind.reset_ppm + kind.refuse_ppm + kind.drift_ppm_max + kind.wall_off_ms_max, 0);
+        CHECK(kind.survive_percent + kind.tear_percent <= 100);
+        CHECK(kind.sync_us_min <= kind.sync_us_max &&
+              kind.buffer_bytes_min <= kind.buffer_bytes_max);
+        disk += all.sync_fail_ppm > 0;
+        net += all.reset_ppm > 0;
+        clock += all.drift_ppm_max > 0;
+        different += kind.sync_us_max != next.sync_us_max;
+    }
+    CHECK(disk > 20 && disk < 80);
+    CHECK(net > 20 && net < 80);
+    CHECK(clock > 20 && clock < 80);
+    CHECK(different > 50);
 }
 
 /* A toy world: one server, two clients, and what happened. */
