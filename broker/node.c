@@ -21,8 +21,8 @@
 #include "broker/listener.h"
 #include "broker/metadata.h"
 #include "broker/partition.h"
-#include "schema/dispatch.h"
 #include "protocol/compression.h"
+#include "schema/dispatch.h"
 #include "storage/store.h"
 
 #include <stdio.h>

@@ -13,8 +13,10 @@
  */
 #pragma once
 
+#include "base/log.h"
 #include "broker/config.h"
 #include "broker/connection.h"
+#include "broker/handler.h"
 #include "broker/node.h"
 #include "protocol/frame.h"
 #include "schema/api_versions.h"
@@ -156,6 +158,7 @@ static inline struct engine engine_start(struct arena *arena, const struct engin
                                    .memory_bytes = o->memory_bytes,
                                    .api_find = engine_api_find};
 
+    log_level_set(LOG_ERROR); /* bad clients are what the tests are about */
     e.server = sim_node_add(e.sim, "10.0.0.1");
     e.clients = sim_node_add(e.sim, "10.0.0.2");
     CHECK_OK(config_new(&e.config));
