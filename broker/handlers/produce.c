@@ -170,17 +170,18 @@ static struct batch_rules rules_of(const struct topic_settings *s)
     default:
         break;
     }
-    return (struct batch_rules){
-        .compression = s->compression,
-        .compression_level = level,
-        .log_append_time = s->log_append_time,
-        .timestamp_before_max_ms = s->timestamp_before_max_ms,
-        .timestamp_after_max_ms = s->timestamp_after_max_ms,
-        .batch_bytes_max = s->max_message_bytes,
-        .segment_bytes = s->segment_bytes,
-        .record_body_bytes_max = s->max_decompressed_bytes,
-        .compacted = (s->cleanup & CLEANUP_COMPACT) != 0,
-    };
+    struct batch_rules rules = batch_rules_default();
+
+    rules.compression = s->compression;
+    rules.compression_level = level;
+    rules.log_append_time = s->log_append_time;
+    rules.timestamp_before_max_ms = s->timestamp_before_max_ms;
+    rules.timestamp_after_max_ms = s->timestamp_after_max_ms;
+    rules.batch_bytes_max = s->max_message_bytes;
+    rules.segment_bytes = s->segment_bytes;
+    rules.record_body_bytes_max = s->max_decompressed_bytes;
+    rules.compacted = (s->cleanup & CLEANUP_COMPACT) != 0;
+    return rules;
 }
 
 static bool is_transactional(struct bytes records)
