@@ -33,6 +33,7 @@ struct options {
 /* What the child tells the parent. */
 struct progress {
     uint64_t seed;
+    bool finished; /* all seeds; what fails then is the leak check */
 };
 
 /* Constructors run before main(), so the list has to be found without one. */
@@ -108,6 +109,7 @@ static bool run_child(const struct scenario *s, const struct options *o, uint64_
             shared->seed = seed;
             run_seed(s, o, seed);
         }
+        shared->finished = true;
         exit(EXIT_SUCCESS); /* with the leak check */
     }
     ASSERT(waitpid(child, &status, 0) == child);
@@ -123,11 +125,17 @@ static uint64_t run_scenario(const struct scenario *s, const struct options *o,
 {
     uint64_t failed = 0;
 
+    shared->finished = false;
     for (uint64_t from = o->from; from < o->from + o->count; from = shared->seed + 1) {
         if (run_child(s, o, from, shared)) {
             return failed;
         }
         failed++;
+        if (shared->finished) {
+            printf("FAILED %s: a leak in one of the seeds %" PRIu64 " to %" PRIu64 "\n", s->name,
+                   from, shared->seed);
+            return failed;
+        }
         printf("FAILED %s seed %" PRIu64 "\n  weir_sim %s --seed %" PRIu64 "%s --trace\n", s->name,
                shared->seed, s->name, shared->seed, o->calm ? " --profile calm" : "");
         if (failed == FAILURES_SHOWN_MAX) {

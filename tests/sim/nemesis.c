@@ -111,12 +111,15 @@ static void strike_net(struct nemesis *m, enum nemesis_kind kind)
     }
 }
 
+/* A planned crash counts: it may strike at any time. */
 static uint32_t down_count(const struct nemesis *m)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < m->config.victim_count; i++) {
-        count += !sim_node_up(m->victims[i].node);
+        struct sim_node *n = m->victims[i].node;
+
+        count += !sim_node_up(n) || sim_disk_crash_is_planned(sim_node_disk(n));
     }
     return count;
 }

@@ -63,6 +63,8 @@ uint64_t sim_disk_op_count(const struct sim_disk *d);
 /* Power fails in the middle of operation number sim_disk_op_count() + n (n >= 1; 0: never): it may have
  * happened or not, it answers ERR_IO, and so does every later call of that process. See sim_node_crashed(). */
 void sim_disk_crash_in(struct sim_disk *d, uint64_t n);
+/* It will, but has not yet. */
+bool sim_disk_crash_is_planned(const struct sim_disk *d);
 
 /* ERR_NOSPACE when more would be used. */
 void sim_disk_capacity_set(struct sim_disk *d, uint64_t bytes);

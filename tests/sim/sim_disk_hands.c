@@ -37,6 +37,11 @@ void sim_disk_crash_in(struct sim_disk *d, uint64_t n)
     d->crash_at = n == 0 ? 0 : d->op_count + n;
 }
 
+bool sim_disk_crash_is_planned(const struct sim_disk *d)
+{
+    return d->crash_at > d->op_count;
+}
+
 void sim_disk_capacity_set(struct sim_disk *d, uint64_t bytes)
 {
     d->capacity_bytes = bytes;

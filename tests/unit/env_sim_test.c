@@ -3,6 +3,7 @@
  */
 #include "tests/harness/test.h"
 #include "tests/sim/env_sim.h"
+#include "tests/sim/nemesis.h"
 #include "tests/sim/toy.h"
 
 #include <stdio.h>
@@ -333,6 +334,66 @@ TEST(a_profile_has_errors_only_when_asked_and_is_the_seeds_own)
     CHECK(net > 20 && net < 80);
     CHECK(clock > 20 && clock < 80);
     CHECK(different > 50);
+}
+
+/* Who is down, as the nemesis tells it. */
+static void count_down(void *context, struct sim_node *n)
+{
+    int *down = context;
+
+    CHECK(!sim_node_up(n));
+    CHECK(++*down <= 2);
+}
+
+/* Gives the crash points an operation to strike at. */
+static void count_up(void *context, struct sim_node *n)
+{
+    int *down = context;
+
+    CHECK(sim_node_up(n));
+    --*down;
+    for (int i = 0; i < 100 && !sim_node_crashed(n); i++) {
+        char path[16];
+
+        (void)snprintf(path, sizeof(path), "/%d", i);
+        (void)env_mkdir(sim_node_env(n), path);
+        (void)env_rmdir(sim_node_env(n), path);
+    }
+}
+
+TEST(the_nemesis_strikes_in_every_way_it_may_and_leaves_all_well)
+{
+    struct sim *s = sim_new(12, NULL);
+    struct sim_node *nodes[4];
+    char host[32];
+    int down = 0;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)snprintf(host, sizeof(host), "10.0.0.%u", i + 1);
+        nodes[i] = sim_node_add(s, host);
+    }
+    struct nemesis *m =
+        nemesis_new(s, &(struct nemesis_config){.kinds = NEMESIS_ALL & ~(1u << NEMESIS_PAUSE),
+                                                .gap_us_max = SECOND_US,
+                                                .last_us_max = 10 * SECOND_US,
+                                                .victims = nodes,
+                                                .victim_count = 3,
+                                                .down_max = 2,
+                                                .down = count_down,
+                                                .up = count_up,
+                                                .context = &down});
+    sim_run_for(s, 1000 * (uint64_t)SECOND_US);
+    nemesis_calm(m);
+    sim_run_for(s, SECOND_US);
+    for (int kind = 0; kind < NEMESIS_KIND_COUNT; kind++) {
+        CHECK_EQ(nemesis_count(m, (enum nemesis_kind)kind) > 0, kind != NEMESIS_PAUSE);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK(sim_node_up(nodes[i]));
+    }
+    CHECK_EQ(down, 0);
+    nemesis_free(m);
+    sim_free(s);
 }
 
 /* A toy world: one server, two clients, and what happened. */

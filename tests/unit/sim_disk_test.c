@@ -482,3 +482,24 @@ TEST(a_hundred_mebibytes_are_written_and_synced_in_no_time)
     CHECK_EQ(size, 100 << 20);
     sim_free(w.sim);
 }
+
+TEST(a_wiped_disk_is_empty_and_damage_replaces_bytes)
+{
+    struct world w = world_new(12);
+
+    sim_disk_put(w.disk, "/d/a", BYTES("abcdef"));
+    CHECK(sim_disk_damage(w.disk, "/d/a", 2, BYTES("\0\0")));
+    CHECK(!sim_disk_damage(w.disk, "/d/a", 5, BYTES("\0\0")));
+    struct buf b;
+    buf_init(&b, KIB4);
+    CHECK_OK(sim_disk_peek(w.disk, "/d/a", &b));
+    CHECK_BYTES_EQ(buf_view(&b), BYTES("ab\0\0ef"));
+    buf_deinit(&b);
+    sim_node_power_off(w.node);
+    sim_disk_wipe(w.disk);
+    CHECK_EQ(sim_disk_used(w.disk), 0);
+    w.env = sim_node_restart(w.node);
+    CHECK(!sim_disk_exists(w.disk, "/d"));
+    CHECK_OK(env_mkdir(w.env, "/d"));
+    sim_free(w.sim);
+}
