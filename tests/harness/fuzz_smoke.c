@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    INPUT_COUNT = 3000,
+    INPUT_COUNT = 20000,
     INPUT_BYTES_MAX = 1 << 16,
     NOISE_BYTES_MAX = 512,
     FILE_COUNT_MAX = 4096,
