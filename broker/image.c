@@ -8,9 +8,10 @@
  *          last one out frees.
  * LIMITS   A change costs a copy of the pointers (80 KB for 10,000 topics), not of the topics.
  */
-#include "broker/image_edit.h"
+#include "broker/image.h"
 
 #include "base/mem.h"
+#include "broker/image_edit.h"
 
 #include <stdatomic.h>
 
