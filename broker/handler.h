@@ -20,6 +20,7 @@
 #include "broker/metadata.h"
 #include "broker/partition.h"
 #include "broker/request.h"
+#include "schema/dispatch.h"
 #include "schema/errors.h"
 
 /* The Kafka error a client is told when one of our own calls failed. */

@@ -11,7 +11,6 @@
 
 #include "broker/node.h"
 #include "protocol/message.h"
-#include "schema/dispatch.h"
 
 enum { SOFTWARE_FROM = 3, IDENTITY_FROM = 5, NO_NODE = -1 };
 
