@@ -183,7 +183,6 @@ TEST(bytes_that_come_between_look_and_wait_are_not_missed)
     CHECK(visit != NULL && visit->next == NULL);
     rig->first = rig->last = NULL;
     visit->message->run(&rig->cores[1], visit->message); /* it looked, and is on its way back */
-    mem_free(visit);
     fake_plog_sync(l);
     rig_run(rig);
     CHECK(served_fetched(s, 1)->records.len > 0);
@@ -664,5 +663,37 @@ TEST(random_traffic_leaves_nothing_behind)
         }
     }
     CHECK(answered > 20);
+    rig_end(rig);
+}
+
+TEST(a_fetch_survives_every_failed_allocation)
+{
+    struct rig *rig = rig_new(arena, 2);
+
+    rig_topic(rig, "t", 4, NULL);
+    for (int32_t i = 0; i < 4; i++) {
+        rig_fill(rig, "t", i, 2);
+    }
+    for (uint64_t nth = 1;; nth++) {
+        struct fetch_request *in = rig_fetch_of(rig, "t", 4, at_zero);
+
+        in->session_epoch = 0;
+        rig->fail_nth = nth;
+        struct served *s = rig_fetch(rig, 0, 12, in);
+        rig_run(rig);
+        bool failed = mem_fail_nth(0) == 0;
+        rig->fail_nth = 0;
+        rig_wait(rig, 600 * 1000);
+        CHECK(s->finished);
+        for (int32_t i = 0; !s->arena.exhausted && i < s->out.fetch.responses.len; i++) {
+            CHECK_EQ(served_fetched(s, i)->error_code, KAFKA_NONE);
+        }
+        served_end(s);
+        rig_run(rig);
+        if (!failed) {
+            break;
+        }
+        CHECK(nth < 1000);
+    }
     rig_end(rig);
 }

@@ -1,6 +1,8 @@
 /* tests/data/produce_test.c: Produce, from the request to the answer. */
 #include "tests/data/rig.h"
 
+#include "base/mem.h"
+
 static struct bytes plain(struct rig *rig)
 {
     return rig_batch(rig, (struct rig_batch){.records = 3});
@@ -458,5 +460,37 @@ TEST(topics_are_found_by_id_from_version_13_on)
     CHECK_EQ(served_produced(s)->error_code, KAFKA_NONE);
     CHECK(uuid_equal(s->out.produce.responses.at[0].topic_id, rig_topic_id(rig, "t")));
     served_end(s);
+    rig_end(rig);
+}
+
+TEST(a_produce_survives_every_failed_allocation)
+{
+    struct rig *rig = rig_new(arena, 2);
+    int64_t appended = 0;
+
+    rig_topic(rig, "t", 2, &(struct rig_topic_options){.compression = CODEC_ZSTD});
+    for (uint64_t nth = 1;; nth++) {
+        struct produce_request *in = rig_produce_one(rig, "t", 1, -1, plain(rig));
+
+        rig->fail_nth = nth;
+        struct served *s = rig_produce(rig, 0, 9, in);
+        bool failed = mem_fail_nth(0) == 0; /* the log in memory has failures of its own */
+        rig->fail_nth = 0;
+        rig_run(rig);
+        fake_plog_sync(rig_log(rig, "t", 1));
+        rig_run(rig);
+        CHECK(s->finished);
+        if (!s->arena.exhausted && served_produced(s)->error_code == KAFKA_NONE) {
+            CHECK_EQ(served_produced(s)->base_offset, appended);
+            appended += 3;
+        }
+        CHECK_EQ(plog_end(rig_log(rig, "t", 1)), appended);
+        served_end(s);
+        if (!failed) {
+            break;
+        }
+        CHECK(nth < 1000);
+    }
+    CHECK(appended > 0);
     rig_end(rig);
 }

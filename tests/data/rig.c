@@ -38,9 +38,8 @@ void core_timer(struct core *c, struct timer *t, uint64_t delay_us)
 void mailbox_send(struct core *from, int to, struct message *m)
 {
     struct rig *rig = rig_of(from);
-    struct rig_message *q = mem_alloc(sizeof(*q));
+    struct rig_message *q = ARENA_NEW(rig->arena, struct rig_message);
 
-    CHECK(q != NULL);
     *q = (struct rig_message){m, to, NULL};
     if (rig->last == NULL) {
         rig->first = q;
@@ -202,7 +201,6 @@ void rig_run(struct rig *rig)
             rig->last = NULL;
         }
         q->message->run(&rig->cores[q->to], q->message);
-        mem_free(q);
     }
 }
 
@@ -255,16 +253,39 @@ struct served *rig_produce(struct rig *rig, int core, int16_t version,
     struct served *s = begin(rig, core, version);
 
     produce_response_init(&s->out.produce);
+    (void)mem_fail_nth(rig->fail_nth);
     handle_produce(&s->rq, in, &s->out.produce);
     request_release(&s->rq);
     return s;
+}
+
+/* As the codec reads it: names or ids, never both. */
+static const struct fetch_request *as_read(struct rig *rig, int16_t version,
+                                           const struct fetch_request *in)
+{
+    struct fetch_request *copy = ARENA_NEW(rig->arena, struct fetch_request);
+    enum { TOPIC_IDS = 13 };
+
+    *copy = *in;
+    copy->topics = fetch_request_topics_new(rig->arena, in->topics.len);
+    for (int32_t i = 0; i < in->topics.len; i++) {
+        copy->topics.at[i] = in->topics.at[i];
+        if (version < TOPIC_IDS) {
+            copy->topics.at[i].topic_id = (struct uuid){{0}};
+        } else {
+            copy->topics.at[i].topic = BYTES("");
+        }
+    }
+    return copy;
 }
 
 struct served *rig_fetch(struct rig *rig, int core, int16_t version, const struct fetch_request *in)
 {
     struct served *s = begin(rig, core, version);
 
+    in = as_read(rig, version, in);
     fetch_response_init(&s->out.fetch);
+    (void)mem_fail_nth(rig->fail_nth);
     handle_fetch(&s->rq, in, &s->out.fetch);
     request_release(&s->rq);
     return s;
@@ -276,6 +297,7 @@ struct served *rig_list_offsets(struct rig *rig, int core, int16_t version,
     struct served *s = begin(rig, core, version);
 
     list_offsets_response_init(&s->out.list_offsets);
+    (void)mem_fail_nth(rig->fail_nth);
     handle_list_offsets(&s->rq, in, &s->out.list_offsets);
     request_release(&s->rq);
     return s;
@@ -287,6 +309,7 @@ struct served *rig_epochs(struct rig *rig, int core, int16_t version,
     struct served *s = begin(rig, core, version);
 
     offset_for_leader_epoch_response_init(&s->out.epochs);
+    (void)mem_fail_nth(rig->fail_nth);
     handle_offset_for_leader_epoch(&s->rq, in, &s->out.epochs);
     request_release(&s->rq);
     return s;

@@ -49,6 +49,8 @@ struct rig {
         struct rig_message *next;
     } * first, *last;
     uint64_t random;
+    uint64_t
+        fail_nth; /* from the start of each handler on, this allocation fails; then mem_fail_nth(0) */
     int alive_before;
 };
 
