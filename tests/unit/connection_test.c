@@ -1,5 +1,5 @@
 /* tests/unit/connection_test.c: what clients may do to a connection, and what becomes of it. */
-#include "tests/harness/engine.h"
+#include "tests/sim/engine.h"
 
 #include "base/mem.h"
 

@@ -1,6 +1,6 @@
 /* tests/unit/core_test.c: the loop, several cores, several nodes, and the stop. */
 #include "base/mem.h"
-#include "tests/harness/engine.h"
+#include "tests/sim/engine.h"
 
 enum { A_WHILE_US = 20 * 1000, SECOND_US = 1000 * 1000 };
 

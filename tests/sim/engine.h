@@ -1,4 +1,4 @@
-/* tests/harness/engine.h: a broker's engine without storage in a simulated world, with handlers that do what a
+/* tests/sim/engine.h: a broker's engine without storage in a simulated world, with handlers that do what a
  * test says, and clients that send bytes. For one test each: it aborts on what cannot be.
  *
  *     struct engine e = engine_start(arena, &(struct engine_options){.cores = 2});
@@ -29,7 +29,12 @@
 
 #include <stdio.h>
 
-enum { ENGINE_HELD_MAX = 4096, CLIENT_BYTES_MAX = 256 << 20, ENGINE_PORT = 9092 };
+enum {
+    ENGINE_HELD_MAX = 4096,
+    CLIENT_BYTES_MAX = 256 << 20,
+    CLIENT_PART_BYTES = 4096,
+    ENGINE_PORT = 9092
+};
 
 struct engine_options {
     int cores; /* 0: 1 */
@@ -303,18 +308,17 @@ static inline size_t client_send_some(struct client *c, struct bytes b)
 /* Takes what has come. */
 static inline void client_receive(struct client *c)
 {
-    uint8_t part[4096];
     size_t got;
 
     while (!c->closed) {
-        enum err e = env_receive(c->env, c->socket, part, sizeof(part), &got);
+        CHECK_OK(buf_reserve(&c->got, CLIENT_PART_BYTES));
+        enum err e =
+            env_receive(c->env, c->socket, c->got.at + c->got.len, CLIENT_PART_BYTES, &got);
         if (e == ERR_AGAIN) {
             return;
         }
         c->closed = e != OK;
-        if (e == OK) {
-            CHECK_OK(buf_add(&c->got, (struct bytes){part, got}));
-        }
+        c->got.len += e == OK ? got : 0;
     }
 }
 
