@@ -119,7 +119,15 @@ static void read_ended(struct fetch_part *part, struct fetch_data *d)
 
 static void read_done(struct plog_read *r)
 {
-    read_ended(r->context, CONTAINER_OF(r, struct fetch_data, read));
+    struct fetch_data *d = CONTAINER_OF(r, struct fetch_data, read);
+
+    if (d->home->node->closing) {
+        /* The request is gone, and perhaps the partition. */
+        plog_read_release(r);
+        mem_free(d);
+        return;
+    }
+    read_ended(r->context, d);
 }
 
 static void read_some(struct fetch_part *part, struct partition *p)

@@ -115,6 +115,9 @@ static void on_durable(void *context, struct plog *l, enum err e)
     struct partition *p = context;
 
     ASSERT(p->log == l);
+    if (p->core->node->closing) {
+        return; /* the requests that waited are gone */
+    }
     partition_enter(p);
     pass_marks(p);
     if (e != OK) {

@@ -12,6 +12,8 @@
 #include "broker/handler.h"
 #include "schema/dispatch.h"
 
+#include "base/mem.h"
+#include "broker/node.h"
 #include "broker/partition_doubles.h"
 
 enum {
@@ -26,9 +28,15 @@ enum {
 /* From which version on a special timestamp may be asked, by its negative. */
 static const int16_t first_version[] = {0, 1, 1, 7, 8, 9, 11};
 
+/* A search under way; on the owner's heap, because the request may go first when the node stops. */
+struct search {
+    struct plog_find find;
+    struct core *core;
+    struct listing *listing;
+};
+
 struct listing {
     struct partition_op op;
-    struct plog_find find;
     struct request *rq;
     const struct list_offsets_request_partition *in;
     struct list_offsets_response_partition *out;
@@ -39,36 +47,54 @@ struct listing {
 
 /* ---- on the owner ---- */
 
-static void found(struct listing *l)
+static void found(struct search *s)
 {
-    if (l->find.err == OK) {
-        l->timestamp = l->find.timestamp;
-        l->offset = l->find.offset;
-        l->leader_epoch = l->find.leader_epoch;
-    } else if (l->find.err == ERR_CORRUPT) {
+    struct listing *l = s->listing;
+    const struct plog_find *f = &s->find;
+
+    if (f->err == OK) {
+        l->timestamp = f->timestamp;
+        l->offset = f->offset;
+        l->leader_epoch = f->leader_epoch;
+    } else if (f->err == ERR_CORRUPT) {
         l->error = KAFKA_CORRUPT_MESSAGE;
-    } else if (l->find.err != ERR_NOT_FOUND) {
+    } else if (f->err != ERR_NOT_FOUND) {
         l->error = KAFKA_STORAGE_ERROR;
     }
+    mem_free(s);
     partition_op_finish(&l->op);
 }
 
 static void find_done(struct plog_find *f)
 {
-    found(f->context);
+    struct search *s = CONTAINER_OF(f, struct search, find);
+
+    if (s->core->node->closing) {
+        mem_free(s);
+        return;
+    }
+    found(s);
 }
 
 static void find_by_time(struct listing *l, struct partition *p)
 {
-    l->find = (struct plog_find){
+    struct search *s = mem_zalloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        l->error = KAFKA_STORAGE_ERROR;
+        partition_op_finish(&l->op);
+        return;
+    }
+    s->core = p->core;
+    s->listing = l;
+    s->find = (struct plog_find){
         .log = p->log,
         .kind = l->in->timestamp == AT_MAX_TIMESTAMP ? PLOG_FIND_MAX_TIMESTAMP : PLOG_FIND_TIME,
         .timestamp_ms = l->in->timestamp,
         .offset_end = partition_last_stable(p),
-        .done = find_done,
-        .context = l};
-    if (plog_find_start(&l->find)) {
-        found(l);
+        .done = find_done};
+    if (plog_find_start(&s->find)) {
+        found(s);
     }
 }
 
