@@ -343,16 +343,16 @@ void node_free(struct node *n)
         return;
     }
     cores_close(n);
-    for (int i = 0; i < n->core_count; i++) {
-        if (n->cores[i] != NULL && n->cores[i]->store != NULL) {
-            store_free(n->cores[i]->store);
-        }
-    }
     if (n->read_lane != NULL) {
         env_lane_free(n->env, n->read_lane);
     }
     if (n->slow_lane != NULL) {
         env_lane_free(n->env, n->slow_lane);
+    }
+    for (int i = 0; i < n->core_count; i++) {
+        if (n->cores[i] != NULL && n->cores[i]->store != NULL) {
+            store_free(n->cores[i]->store);
+        }
     }
     for (int i = 0; i < n->core_count; i++) {
         if (n->cores[i] != NULL) {

@@ -1,5 +1,5 @@
 /* tests/sim/engine.h: a broker's engine without storage in a simulated world, with handlers that do what a
- * test says, and clients that send bytes. For one test each: it aborts on what cannot be.
+ * test says, and clients that send bytes. For tests and scenarios; it aborts on what cannot be.
  *
  *     struct engine e = engine_start(arena, &(struct engine_options){.cores = 2});
  *     struct client c = client_connect(&e);
@@ -24,7 +24,6 @@
 #include "schema/fetch.h"
 #include "schema/metadata.h"
 #include "schema/produce.h"
-#include "tests/harness/test.h"
 #include "tests/sim/env_sim.h"
 
 #include <stdio.h>
@@ -59,7 +58,12 @@ struct client {
     struct buf got;
 };
 
-/* What the handlers below have seen: each test runs in a process of its own. */
+static inline void engine_ok(enum err e)
+{
+    ASSERT(e == OK);
+}
+
+/* What the handlers below have seen since the engine started; one engine at a time. */
 struct engine_seen {
     struct request *held[ENGINE_HELD_MAX];
     int held_count, served, sent;
@@ -156,28 +160,35 @@ static inline const struct dispatch_row *engine_api_find(int16_t key)
 
 /* ---- world ---- */
 
-static inline struct engine engine_start(struct arena *arena, const struct engine_options *o)
+static inline struct engine engine_start_in(struct sim *sim, struct arena *arena,
+                                            const struct engine_options *o)
 {
-    struct engine e = {.sim = sim_new(o->seed, o->profile), .arena = arena};
+    struct engine e = {.sim = sim, .arena = arena};
     struct node_options options = {.core_count = MAX(o->cores, 1),
                                    .memory_bytes = o->memory_bytes,
                                    .api_find = engine_api_find};
 
+    *engine_seen() = (struct engine_seen){0};
     log_level_set(LOG_ERROR); /* bad clients are what the tests are about */
     e.server = sim_node_add(e.sim, "10.0.0.1");
     e.clients = sim_node_add(e.sim, "10.0.0.2");
-    CHECK_OK(config_new(&e.config));
-    CHECK_OK(config_set(e.config, BYTES("listeners"), BYTES("PLAINTEXT://10.0.0.1:9092"),
-                        CONFIG_FROM_SET));
+    engine_ok(config_new(&e.config));
+    engine_ok(config_set(e.config, BYTES("listeners"), BYTES("PLAINTEXT://10.0.0.1:9092"),
+                         CONFIG_FROM_SET));
     for (size_t i = 0; i < COUNT_OF(o->settings) && o->settings[i][0] != NULL; i++) {
-        CHECK_OK(config_set(e.config, bytes_of(o->settings[i][0]), bytes_of(o->settings[i][1]),
-                            CONFIG_FROM_SET));
+        engine_ok(config_set(e.config, bytes_of(o->settings[i][0]), bytes_of(o->settings[i][1]),
+                             CONFIG_FROM_SET));
     }
     options.env = sim_node_env(e.server);
     options.config = e.config;
-    CHECK_OK(node_new(&options, &e.node));
-    CHECK_OK(node_start(e.node));
+    engine_ok(node_new(&options, &e.node));
+    engine_ok(node_start(e.node));
     return e;
+}
+
+static inline struct engine engine_start(struct arena *arena, const struct engine_options *o)
+{
+    return engine_start_in(sim_new(o->seed, o->profile), arena, o);
 }
 
 static inline void engine_run(struct engine *e, uint64_t us)
@@ -185,11 +196,16 @@ static inline void engine_run(struct engine *e, uint64_t us)
     sim_run_for(e->sim, us);
 }
 
-static inline void engine_stop(struct engine *e)
+static inline void engine_stop_in(struct engine *e)
 {
-    CHECK_OK(node_stop(e->node));
+    engine_ok(node_stop(e->node));
     node_free(e->node);
     config_free(e->config);
+}
+
+static inline void engine_stop(struct engine *e)
+{
+    engine_stop_in(e);
     sim_free(e->sim);
 }
 
@@ -289,7 +305,7 @@ static inline struct client client_connect(struct engine *e)
     struct env_address to = {.host = "10.0.0.1", .port = ENGINE_PORT};
 
     buf_init(&c.got, CLIENT_BYTES_MAX);
-    CHECK_OK(env_connect(c.env, &to, &c.socket));
+    engine_ok(env_connect(c.env, &to, &c.socket));
     engine_run(e, 5000);
     return c;
 }
@@ -311,7 +327,7 @@ static inline void client_receive(struct client *c)
     size_t got;
 
     while (!c->closed) {
-        CHECK_OK(buf_reserve(&c->got, CLIENT_PART_BYTES));
+        engine_ok(buf_reserve(&c->got, CLIENT_PART_BYTES));
         enum err e =
             env_receive(c->env, c->socket, c->got.at + c->got.len, CLIENT_PART_BYTES, &got);
         if (e == ERR_AGAIN) {
@@ -379,6 +395,6 @@ static inline int32_t client_id_of(struct client *c, int at)
 {
     struct bytes reply = client_reply(c, at);
 
-    CHECK(reply.at != NULL && reply.len >= 4);
+    ASSERT(reply.at != NULL && reply.len >= 4);
     return (int32_t)wire_load_u32(reply.at);
 }

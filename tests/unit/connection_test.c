@@ -1,4 +1,5 @@
 /* tests/unit/connection_test.c: what clients may do to a connection, and what becomes of it. */
+#include "tests/harness/test.h"
 #include "tests/sim/engine.h"
 
 #include "base/mem.h"
@@ -355,7 +356,6 @@ TEST(a_failed_allocation_ends_a_connection_at_most)
         struct engine e = engine_start(&scratch, &(struct engine_options){0});
         struct bytes frame = engine_produce_frame(&e, 1, -1, 100 << 10);
         struct bytes now = engine_now(&e, 2);
-        engine_seen()->held_count = 0;
         struct bytes later = engine_later(&e, 3);
         struct client c = client_connect(&e);
         (void)mem_fail_nth(at + 1);

@@ -1,4 +1,5 @@
 /* tests/unit/dispatch_test.c: which requests are refused and how, and what replies look like in bytes. */
+#include "tests/harness/test.h"
 #include "tests/sim/engine.h"
 
 enum { A_WHILE_US = 20 * 1000, MIB = 1 << 20 };
