@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tests/door/run_test.py: `tools/dev run` runs a broker that answers, stops when asked, and starts again.
 
-It gets a data folder of its own and a port that the system picks; ready is when it says which port that is.
+It gets a data folder of its own and a port that the system picks; its "ready" line says which.
 """
 import os
 import re
@@ -35,9 +35,9 @@ class Broker:
                 if not more:
                     return None
                 self.said += more
-            found = re.search(rb"127\.0\.0\.1:([1-9]\d*)\b|\bport=([1-9]\d*)\b", self.said)
+            found = re.search(rb"^ready in .* kafka \S+:(\d+)\s", self.said, re.M)
             if found:
-                return int(found.group(1) or found.group(2))
+                return int(found.group(1))
         return None
 
     def stop(self):
@@ -78,9 +78,6 @@ def one_life(data):
     return answered and status == 0
 
 
-if not any(os.path.exists(os.path.join(ROOT, folder, "main.c")) for folder in ("tools", "broker")):
-    print("0 passed, 0 failed, 1 skipped")
-    sys.exit(0)
 with tempfile.TemporaryDirectory() as data_folder:
     lives = [one_life(data_folder), one_life(data_folder)]  # the second finds what the first left
 print(f"{sum(lives)} passed, {len(lives) - sum(lives)} failed")
