@@ -588,76 +588,86 @@ TEST(relaxed_topics_wake_fetches_at_the_append)
     rig_end(rig);
 }
 
-/* Producers, consumers, syncs, deletions and time in random order: every fetch ends, nothing is left. */
+enum { RANDOM_PARTITIONS = 6, RANDOM_FETCHES = 12 };
+
+static struct served *random_fetch(struct rig *rig)
+{
+    int64_t offsets[RANDOM_PARTITIONS];
+    struct fetch_request *in;
+
+    for (int i = 0; i < RANDOM_PARTITIONS; i++) {
+        offsets[i] = plog_end(rig_log(rig, "t", i)) - (int64_t)test_random_below(3);
+        offsets[i] = MAX(offsets[i], 0);
+    }
+    in = rig_fetch_of(rig, "t", 1 + (int32_t)test_random_below(RANDOM_PARTITIONS), offsets);
+    in->max_wait_ms = (int32_t)test_random_below(50);
+    in->min_bytes = (int32_t)test_random_below(400);
+    in->max_bytes = (int32_t)test_random_below(1000);
+    return rig_fetch(rig, (int)test_random_below(3), 12, in);
+}
+
+/* One thing happens. */
+static void random_step(struct rig *rig, struct served **fetch, int *answered)
+{
+    int32_t partition = (int32_t)test_random_below(RANDOM_PARTITIONS);
+    struct plog *l = rig_log(rig, "t", partition);
+    struct served *w;
+
+    switch (test_random_below(6)) {
+    case 0:
+        w = rig_produce(rig, (int)test_random_below(3), 9,
+                        rig_produce_one(rig, "t", partition, 0,
+                                        rig_batch(rig, (struct rig_batch){.value_bytes = 30})));
+        rig_run(rig);
+        served_end(w);
+        break;
+    case 1:
+        fake_plog_sync(l);
+        break;
+    case 2:
+        l->cold = !l->cold;
+        break;
+    case 3:
+        fake_plog_answer(l);
+        break;
+    case 4:
+        rig_wait(rig, 3000);
+        break;
+    default:
+        if (*fetch == NULL) {
+            *fetch = random_fetch(rig);
+        } else if ((*fetch)->finished) {
+            served_end(*fetch);
+            *fetch = NULL;
+            ++*answered;
+        }
+        break;
+    }
+}
+
+/* Producers, consumers, syncs, slow disks and time in random order: every fetch ends, nothing is left. */
 TEST(random_traffic_leaves_nothing_behind)
 {
-    enum { ROUNDS = 3000, FETCHES = 12 };
+    enum { ROUNDS = 3000 };
     struct rig *rig = rig_new(arena, 3);
-    struct served *fetches[FETCHES] = {NULL};
+    struct served *fetches[RANDOM_FETCHES] = {NULL};
     int answered = 0;
 
-    rig_topic(rig, "t", 6, NULL);
-    struct bytes one = rig_batch(rig, (struct rig_batch){.value_bytes = 30});
-    int64_t offsets[6];
+    rig_topic(rig, "t", RANDOM_PARTITIONS, NULL);
     for (int round = 0; round < ROUNDS; round++) {
-        int32_t partition = (int32_t)test_random_below(6);
-        struct plog *l = rig_log(rig, "t", partition);
-        size_t slot = test_random_below(FETCHES);
-
-        switch (test_random_below(6)) {
-        case 0: {
-            struct served *w = rig_produce(rig, (int)test_random_below(3), 9,
-                                           rig_produce_one(rig, "t", partition, 0, one));
-            rig_run(rig);
-            served_end(w);
-            break;
-        }
-        case 1:
-            fake_plog_sync(l);
-            break;
-        case 2:
-            l->cold = !l->cold;
-            break;
-        case 3:
-            fake_plog_answer(l);
-            break;
-        case 4:
-            rig_wait(rig, 3000);
-            break;
-        default:
-            if (fetches[slot] == NULL) {
-                for (int i = 0; i < 6; i++) {
-                    offsets[i] = plog_end(rig_log(rig, "t", i)) - (int64_t)test_random_below(3);
-                    offsets[i] = MAX(offsets[i], 0);
-                }
-                struct fetch_request *in =
-                    rig_fetch_of(rig, "t", 1 + (int32_t)test_random_below(6), offsets);
-                in->max_wait_ms = (int32_t)test_random_below(50);
-                in->min_bytes = (int32_t)test_random_below(400);
-                in->max_bytes = (int32_t)test_random_below(1000);
-                fetches[slot] = rig_fetch(rig, (int)test_random_below(3), 12, in);
-            } else if (fetches[slot]->finished) {
-                served_end(fetches[slot]);
-                fetches[slot] = NULL;
-                answered++;
-            }
-            break;
-        }
+        random_step(rig, &fetches[test_random_below(RANDOM_FETCHES)], &answered);
         if (test_random_below(2) == 0) {
             rig_run(rig);
         }
     }
-    for (int i = 0; i < 6; i++) {
-        rig_log(rig, "t", i)->cold = false;
-        fake_plog_answer(rig_log(rig, "t", i));
-    }
     for (int tries = 0; tries < 5; tries++) {
-        rig_wait(rig, 100 * 1000);
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < RANDOM_PARTITIONS; i++) {
+            rig_log(rig, "t", i)->cold = false;
             fake_plog_answer(rig_log(rig, "t", i));
         }
+        rig_wait(rig, 100 * 1000);
     }
-    for (int i = 0; i < FETCHES; i++) {
+    for (int i = 0; i < RANDOM_FETCHES; i++) {
         if (fetches[i] != NULL) {
             served_end(fetches[i]);
         }
