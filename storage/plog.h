@@ -39,7 +39,7 @@ struct plog_settings {
     int64_t segment_bytes;        /* roll before a segment would pass it */
     int64_t segment_ms;           /* roll when the segment's first append is older than this */
     int32_t index_interval_bytes; /* one offset and time sample per so many bytes */
-    bool relaxed;                 /* opt-in: a ticket completes at append, the sync follows in the background */
+    bool relaxed; /* opt-in: a ticket completes at append, the sync follows in the background */
 };
 
 struct plog_config {
@@ -89,7 +89,8 @@ int64_t plog_durable_end(const struct plog *l); /* all below is on disk (relaxed
 int32_t plog_epoch(const struct plog *l);       /* leader epoch of the last batch, -1 when none */
 uint64_t plog_bytes(const struct plog *l);      /* of all segments */
 int64_t plog_max_timestamp(const struct plog *l);
-enum err plog_state(const struct plog *l); /* OK, ERR_IO, ERR_NOSPACE: why it refuses; ERR_CORRUPT */
+enum err
+plog_state(const struct plog *l); /* OK, ERR_IO, ERR_NOSPACE: why it refuses; ERR_CORRUPT */
 struct producers *plog_producers(struct plog *l);
 const struct plog_key *plog_key_of(const struct plog *l);
 
@@ -127,11 +128,12 @@ struct plog_read {
     void (*done)(struct plog_read *r); /* later, on this core, when plog_read_start() said false */
     void *context;
 
-    enum err err; /* OK, ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND (offset outside start..end), ERR_LIMIT */
+    enum err
+        err; /* OK, ERR_CORRUPT, ERR_IO, ERR_NOT_FOUND (offset outside start..end), ERR_LIMIT */
     struct plog_range ranges[PLOG_READ_RANGES];
     int range_count;
-    size_t bytes;      /* sum of the ranges; internal batches are left out */
-    int64_t next_offset; /* after the last batch returned */
+    size_t bytes;                /* sum of the ranges; internal batches are left out */
+    int64_t next_offset;         /* after the last batch returned */
     struct plog_read_work *work; /* storage's own */
 };
 

@@ -25,7 +25,8 @@ struct store_config {
     const char *data_dir;
     int core;
     size_t memory_bytes_max;         /* chunks, dirty and clean */
-    uint64_t journal_bytes_max;      /* bounds what a restart replays */
+    uint64_t journal_bytes_max;      /* bounds what a restart replays; 0: 8 files */
+    uint64_t journal_file_bytes;     /* 0: 8 MiB; multiples of 4096 */
     struct store_recovery *recovery; /* NULL after start-up */
     struct env_lane *read_lane;      /* shared by all cores: cold reads */
     struct env_lane *slow_lane;      /* shared: unlink, rename */
@@ -37,13 +38,21 @@ struct store_config {
 /* B. Makes the directories of a fresh node; takes the lock file (ERR_EXISTS: another process runs on
  * this directory); reads the journals. Damage below the durable floor is remembered, not repaired. */
 enum err store_recover(struct env *env, const char *data_dir, struct store_recovery **out);
-/* B. */
+/* B. Frees it in any case. Directories of unknown logs are removed only when a log of the node itself was
+ * opened and held something: without metadata nothing is known to be unknown. */
 enum err store_recover_end(struct store_recovery *r);
+/* A start that failed: nothing on disk changes. NULL is allowed. After the stores are freed. */
+void store_recover_free(struct store_recovery *r);
 
+/* config->recovery is needed. ERR_NOMEM, ERR_IO (no thread). */
 enum err store_new(const struct store_config *config, struct store **out);
-/* B. */
+/* B. Frees the store in any case, also when something could not be written (then the journals stay, and the
+ * next start replays them). Appends still pending complete here. Its logs become shells: nothing but
+ * plog_free() may be called with them; chunks that readers hold stay valid. No core runs, no read is in
+ * flight. */
 enum err store_close(struct store *s);
-/* Without any I/O, as after a crash (tests, failed start). */
+/* Without writing anything, as after a crash (tests, failed start). Logs become shells. The read lane and
+ * the slow lane have no job of it (any more). */
 void store_free(struct store *s);
 
 /* Once per turn: begins the group commit of what was appended since, starts flushes that are due,
@@ -58,7 +67,8 @@ bool store_job_done(struct store *s, struct env_job *job);
 uint64_t store_durable_ticket(const struct store *s);
 
 struct store_stats {
-    uint64_t groups, group_bytes, appends, append_bytes, syncs, cold_reads, chunk_bytes, dirty_bytes;
+    uint64_t groups, group_bytes, appends, append_bytes, syncs, cold_reads, chunk_bytes,
+        dirty_bytes;
     uint64_t journal_files, corrupt_ranges;
 };
 void store_stats(const struct store *s, struct store_stats *out);
