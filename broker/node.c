@@ -354,6 +354,7 @@ void node_free(struct node *n)
             store_free(n->cores[i]->store);
         }
     }
+    store_recover_free(n->recovery);
     for (int i = 0; i < n->core_count; i++) {
         if (n->cores[i] != NULL) {
             core_deinit(n->cores[i]);
