@@ -1,9 +1,9 @@
 /* broker/fetch_part.c: what a fetch does on the core that owns a partition.
  *
- * ERRORS   In this order, as Kafka: not here (6); the leader epoch is not ours (74, 75); the topic is kept in
- *          zstd and the client is too old for it (76); the last fetched epoch ends before the offset: no
- *          error, but where the logs part (KIP-595); the offset is outside start .. end (1). An offset from
- *          the high watermark up to the log's end is right and gives nothing.
+ * ERRORS   In this order, as Kafka: not here (6); the leader epoch is not ours (74, 75); the last fetched
+ *          epoch ends before the offset: no error, but where the logs part (KIP-595); the offset is outside
+ *          start .. end (1). An offset from the high watermark up to the log's end is right and gives
+ *          nothing. Zstd is served to clients of any age, as Kafka 4.4 does.
  * DAMAGE   Bytes that do not match their checksum are never served: CORRUPT_MESSAGE, which a client shows
  *          to its user. A disk that does not answer is KAFKA_STORAGE_ERROR, which it tries again.
  * MEMORY   A read that finds no memory gives nothing, as if there were nothing yet: the client asks again.
@@ -14,7 +14,6 @@
 
 #include "base/mem.h"
 #include "broker/node.h"
-#include "protocol/compression.h"
 
 /* ---- what was read goes home ---- */
 
@@ -160,9 +159,6 @@ static enum kafka_error look(struct fetch_part *part, struct partition *p)
 
     if (error != KAFKA_NONE) {
         return error;
-    }
-    if (part->refuse_zstd && p->settings.compression == CODEC_ZSTD) {
-        return KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
     }
     if (part->offset < part->log_start || part->offset > plog_end(p->log)) {
         /* A diverging client is told where the logs part rather than that it is past the end. */

@@ -28,8 +28,7 @@ struct fetch_part {
     int64_t offset;
     int32_t current_leader_epoch, last_fetched_epoch; /* -1: none */
     int32_t bytes_max;                                /* of the partition */
-    bool refuse_zstd; /* the client's version cannot have it (KIP-110) */
-    bool settled;     /* answered without a visit: `error` is set */
+    bool settled;                                     /* answered without a visit: `error` is set */
     /* For one visit. */
     size_t budget;    /* 0: do not read, unless first_whole */
     bool first_whole; /* KIP-74: one batch even past the budget */

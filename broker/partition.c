@@ -70,7 +70,7 @@ void partition_epoch_end(const struct partition *p, int32_t epoch, int32_t *foun
                          int64_t *end_offset)
 {
     *found_epoch = epoch;
-    if (epoch < 0 || epoch > p->leader_epoch) {
+    if (epoch == -1 || epoch > p->leader_epoch) {
         *found_epoch = -1;
         *end_offset = -1;
     } else if (epoch == p->leader_epoch) {

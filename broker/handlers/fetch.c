@@ -23,7 +23,6 @@ enum {
     FETCH_TOPIC_IDS = 13,    /* from here on topics are ids */
     FETCH_LEADER_HINTS = 16, /* KIP-951 */
     FETCH_STORAGE_ERROR = 6, /* older clients do not know KAFKA_STORAGE_ERROR */
-    FETCH_ZSTD = 10,         /* KIP-110 */
     SESSION_BEGIN = 0,       /* epochs of KIP-227 */
     SESSION_NONE = -1,
     READ_COMMITTED = 1,
@@ -189,10 +188,9 @@ static void begin_part(struct fetching *f, struct request *rq, int32_t at)
         part->op.topic_id = t->image->id;
         part->op.partition = t->question->partition;
         part->offset = t->question->fetch_offset;
-        part->current_leader_epoch = t->question->current_leader_epoch;
+        part->current_leader_epoch = MAX(t->question->current_leader_epoch, -1);
         part->last_fetched_epoch = t->question->last_fetched_epoch;
         part->bytes_max = t->question->partition_max_bytes;
-        part->refuse_zstd = rq->version < FETCH_ZSTD;
     }
 }
 
@@ -231,8 +229,9 @@ static void answer(const struct fetching *f, int32_t at, struct fetch_response_p
     }
     out->snapshot_id.end_offset = -1;
     out->snapshot_id.epoch = -1;
-    /* Nobody aborts anything yet; null is for those who did not ask. */
-    out->aborted_transactions.len = f->in->isolation_level == READ_COMMITTED ? 0 : -1;
+    /* Nobody aborts anything; null is for those who did not ask, or got an error from the partition. */
+    out->aborted_transactions.len =
+        part->settled || (good && f->in->isolation_level == READ_COMMITTED) ? 0 : -1;
     out->preferred_read_replica = -1;
     out->records = (struct bytes){BYTES("").at, fetch_part_bytes(part)};
 }

@@ -6,7 +6,7 @@
  *          which on it may be asked; unknown ones are UNSUPPORTED_VERSION.
  * TIME     Else the first visible record whose timestamp is not smaller. Nothing found is no error: time and
  *          offset are -1.
- * DOUBLES  A partition that is named twice is INVALID_REQUEST, both times.
+ * DOUBLES  A partition that is named twice is answered once, with INVALID_REQUEST.
  */
 #include "schema/list_offsets.h"
 #include "broker/handler.h"
@@ -227,6 +227,35 @@ static struct partition_at *find_doubles(struct request *rq, const struct list_o
     return list;
 }
 
+/* The answers of one topic; `doubles` are its partitions. */
+static void list_topic(struct request *rq, const struct list_offsets_request_topic *in,
+                       struct list_offsets_response_topic *out, const struct partition_at *doubles)
+{
+    const struct image_topic *topic =
+        rq->image == NULL ? NULL : image_topic_by_name(rq->image, in->name);
+    int32_t count = 0, at = 0;
+
+    for (int32_t i = 0; i < in->partitions.len; i++) {
+        count += doubles[i].repeated ? 0 : 1;
+    }
+    out->name = in->name;
+    out->partitions = list_offsets_response_partitions_new(rq->arena, count);
+    for (int32_t i = 0; i < in->partitions.len && at < out->partitions.len; i++) {
+        if (doubles[i].repeated) {
+            continue;
+        }
+
+        struct list_offsets_response_partition *to = &out->partitions.at[at++];
+
+        to->partition_index = in->partitions.at[i].partition_index;
+        if (doubles[i].twice) {
+            to->error_code = KAFKA_INVALID_REQUEST;
+        } else {
+            list_one(rq, topic, &in->partitions.at[i], to);
+        }
+    }
+}
+
 void handle_list_offsets(struct request *rq, const struct list_offsets_request *in,
                          struct list_offsets_response *out)
 {
@@ -235,20 +264,7 @@ void handle_list_offsets(struct request *rq, const struct list_offsets_request *
 
     out->topics = list_offsets_response_topics_new(rq->arena, in->topics.len);
     for (int32_t i = 0; doubles != NULL && i < out->topics.len; i++) {
-        const struct list_offsets_request_topic *from = &in->topics.at[i];
-        struct list_offsets_response_topic *to = &out->topics.at[i];
-        const struct image_topic *topic =
-            rq->image == NULL ? NULL : image_topic_by_name(rq->image, from->name);
-
-        to->name = from->name;
-        to->partitions = list_offsets_response_partitions_new(rq->arena, from->partitions.len);
-        for (int32_t j = 0; j < to->partitions.len; j++, at++) {
-            to->partitions.at[j].partition_index = from->partitions.at[j].partition_index;
-            if (doubles[at].twice) {
-                to->partitions.at[j].error_code = KAFKA_INVALID_REQUEST;
-                continue;
-            }
-            list_one(rq, topic, &from->partitions.at[j], &to->partitions.at[j]);
-        }
+        list_topic(rq, &in->topics.at[i], &out->topics.at[i], &doubles[at]);
+        at += in->topics.at[i].partitions.len;
     }
 }

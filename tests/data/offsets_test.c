@@ -152,7 +152,7 @@ TEST(listing_is_fenced_and_unknown_places_are_refused)
     rig_end(rig);
 }
 
-TEST(a_partition_listed_twice_is_refused_both_times_and_the_others_are_not)
+TEST(a_partition_listed_twice_is_refused_once_and_the_others_are_not)
 {
     struct rig *rig = rig_new(arena, 2);
     struct list_offsets_request *in;
@@ -167,12 +167,12 @@ TEST(a_partition_listed_twice_is_refused_both_times_and_the_others_are_not)
     }
     struct served *s = rig_list_offsets(rig, 0, 7, in);
     rig_run(rig);
-    for (int32_t i = 0; i < 3; i++) {
-        struct list_offsets_response_partition *p =
-            &s->out.list_offsets.topics.at[0].partitions.at[i];
-        CHECK_EQ(p->partition_index, partitions[i]);
-        CHECK_EQ(p->error_code, partitions[i] == 1 ? KAFKA_INVALID_REQUEST : KAFKA_NONE);
-    }
+    const struct list_offsets_response_topic *t = &s->out.list_offsets.topics.at[0];
+    CHECK_EQ(t->partitions.len, 2);
+    CHECK_EQ(t->partitions.at[0].partition_index, 0);
+    CHECK_EQ(t->partitions.at[0].error_code, KAFKA_NONE);
+    CHECK_EQ(t->partitions.at[1].partition_index, 1);
+    CHECK_EQ(t->partitions.at[1].error_code, KAFKA_INVALID_REQUEST);
     served_end(s);
     rig_end(rig);
 }
@@ -193,6 +193,7 @@ TEST(epochs_end_where_the_next_one_begins)
         {-1, 0, KAFKA_NONE, 0, 0},
         {-1, 5, KAFKA_NONE, -1, -1},
         {-1, -1, KAFKA_NONE, -1, -1},
+        {-1, -2, KAFKA_NONE, -2, 0},
         {3, 4, KAFKA_FENCED_LEADER_EPOCH, -1, -1},
         {5, 4, KAFKA_UNKNOWN_LEADER_EPOCH, -1, -1},
     };
