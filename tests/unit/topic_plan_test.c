@@ -75,7 +75,7 @@ TEST(names_are_refused_as_by_kafka)
 
 TEST(a_name_of_249_characters_fits_and_one_of_250_does_not)
 {
-    char name[251];
+    char name[251] = {0};
     struct create_topics_request_topic in = wish(name, 1, 1);
 
     memset(name, 'x', sizeof(name));
