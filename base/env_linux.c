@@ -153,3 +153,22 @@ bool env_linux_stop_asked(void)
 {
     return atomic_load(&stop.asked);
 }
+
+int env_linux_standard_input(void)
+{
+    return STDIN_FILENO;
+}
+
+enum err env_linux_read_input(void *to, size_t len, size_t *got)
+{
+    ssize_t n;
+
+    do {
+        n = read(STDIN_FILENO, to, len);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return fail_errno(errno, "read", "standard input");
+    }
+    *got = (size_t)n;
+    return OK;
+}

@@ -16,3 +16,8 @@ enum err env_linux_on_stop(struct env *e, struct env_poller *wake);
 bool env_linux_stop_asked(void);
 /* Raises the soft limit of open files to the hard one; returns it. */
 uint64_t env_linux_files_max(void);
+
+/* Standard input, for programs around a broker: its descriptor (env_watch() it where that is possible) and what
+ * is there: waits for at least one byte; *got 0 is the end. ERR_IO. */
+int env_linux_standard_input(void);
+enum err env_linux_read_input(void *to, size_t len, size_t *got);

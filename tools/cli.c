@@ -8,12 +8,14 @@
  */
 #include "tools/cli_internal.h"
 
+#include "base/env_linux.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CLI_ARENA_BYTES_MAX = 512 << 20, CLI_TIMEOUT_MS = 10000 };
+enum { CLI_ARENA_BYTES_MAX = 512 << 20, CLI_TIMEOUT_MS = 10000, CLI_TIMEOUT_SECONDS_MAX = 1000000 };
 
 const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_BOOTSTRAP] = {{"-b", "--bootstrap"}, "HOST:PORT", "broker to ask (localhost:9092)"},
@@ -365,7 +367,9 @@ int cli_connect(struct cli *c)
     struct client_options options = {.env = c->env,
                                      .bootstrap = bootstrap,
                                      .client_id = BYTES("weir-cli"),
-                                     .timeout_ms = MAX(seconds, 1) * 1000};
+                                     .timeout_ms =
+                                         MIN(MAX(seconds, 1), CLI_TIMEOUT_SECONDS_MAX) * 1000,
+                                     .is_stopped = env_linux_stop_asked};
     enum err e = client_new(&options, &c->client);
     if (e == OK) {
         return CLI_OK;
@@ -413,6 +417,12 @@ int cli_main(struct env *env, int argc, char **argv)
 
     arena_init(&arena, CLI_ARENA_BYTES_MAX);
     int exit = run(&c, argc, argv);
+    if (env_linux_stop_asked()) {
+        exit = exit == CLI_OK ? CLI_OK : CLI_INTERRUPTED;
+    }
+    if (c.client != NULL) {
+        (void)env_linux_on_stop(env, NULL); /* its poller goes */
+    }
     client_free(c.client);
     arena_deinit(&arena);
     if (fflush(stdout) != 0 && exit == CLI_OK) {

@@ -85,7 +85,7 @@ struct cli_command {
     const char *noun, *verb;        /* verb "": the noun alone */
     const char *arguments;          /* as the help shows them: "TOPIC..." */
     int argument_min, argument_max; /* -1: as many as fit */
-    uint32_t options;     /* bits of enum cli_option that it takes */
+    uint32_t options;               /* bits of enum cli_option that it takes */
     const char *text;               /* one sentence */
     const char *example;            /* a whole line to copy */
     int (*run)(struct cli *c);
@@ -114,7 +114,8 @@ int cli_fail_kafka(const struct cli *c, struct bytes what, enum kafka_error erro
 
 /* ---- output ---- */
 
-enum cli_column_kind { CLI_TEXT, CLI_NUMBER };
+/* CLI_TIME: a number of milliseconds since 1970; the table shows it as ISO 8601. */
+enum cli_column_kind { CLI_TEXT, CLI_NUMBER, CLI_TIME };
 
 struct cli_column {
     const char *title; /* upper case, for the table */
@@ -124,14 +125,21 @@ struct cli_column {
 
 struct cli_table;
 
-/* Rows collect and are printed by cli_table_end() in the format asked for; jsonl rows at once. The first column
- * is what -o name prints. */
+/* Rows collect and are printed in the format asked for, at the latest by cli_table_end(). The first column is
+ * what -o name prints. */
 struct cli_table *cli_table_begin(struct cli *c, const struct cli_column *columns,
                                   int column_count);
 void cli_cell(struct cli_table *t, struct bytes text);
 void cli_cell_number(struct cli_table *t, int64_t number);
 void cli_cell_none(struct cli_table *t); /* "-", null */
 int cli_table_end(struct cli_table *t);  /* CLI_OK, or CLI_REFUSED when standard output is gone */
+/* Without its rows. CLI_OK. */
+int cli_table_drop(struct cli_table *t);
+/* The end of a command of which `failed` things failed, the last with `exit`: prints the rows of the others. */
+int cli_table_end_partly(struct cli_table *t, int done, int failed, int exit);
+
+/* One cell of CSV on standard output, quoted if need be. */
+void cli_print_csv_cell(struct bytes text);
 
 /* ---- positions ---- */
 

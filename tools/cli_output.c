@@ -4,16 +4,18 @@
  *          and a new command gets all formats for nothing.
  * FORMAT   table: columns as wide as their widest cell, numbers to the right. json: one array of objects.
  *          jsonl: an object a line. csv: RFC 4180, with a header line. name: the first column alone.
- * OWNER    The command's arena.
- * LIMITS   A table is kept in memory until its end; record streams use jsonl or a pattern, row by row.
+ * OWNER    The command's arena, and one of the table's own for its rows.
+ * LIMITS   CLI_ROWS_HELD rows are kept in memory: the first of them decide how wide the columns are, and later
+ *          ones are printed as they fill up again, so that a table may be of any length.
  */
 #include "tools/cli_internal.h"
 
+#include "tools/cli_position.h"
 #include "tools/json_text.h"
 
 #include <stdio.h>
 
-enum { CLI_COLUMNS_MAX = 16 };
+enum { CLI_COLUMNS_MAX = 16, CLI_ROWS_HELD = 1000, CLI_ROWS_BYTES_MAX = 256 << 20 };
 
 struct cell {
     struct bytes text; /* null: none */
@@ -28,7 +30,11 @@ struct cli_table {
     struct cli *cli;
     const struct cli_column *columns;
     int column_count, at; /* next column of the newest row */
+    struct arena arena;   /* rows not yet printed */
     struct row *first, *last;
+    int held;   /* rows not yet printed */
+    bool begun; /* the head is printed */
+    bool any;   /* a row is */
     size_t widths[CLI_COLUMNS_MAX];
 };
 
@@ -40,6 +46,7 @@ struct cli_table *cli_table_begin(struct cli *c, const struct cli_column *column
     t->cli = c;
     t->columns = columns;
     t->column_count = t->at = column_count;
+    arena_init(&t->arena, CLI_ROWS_BYTES_MAX);
     for (int i = 0; i < column_count; i++) {
         t->widths[i] = strlen(columns[i].title);
     }
@@ -57,30 +64,46 @@ static size_t width_of(struct bytes text)
     return width;
 }
 
+static void print_rows(struct cli_table *t);
+
+static struct row *add_row(struct cli_table *t)
+{
+    if (t->held == CLI_ROWS_HELD) {
+        print_rows(t);
+    }
+    struct row *row =
+        arena_alloc(&t->arena, sizeof(*row) + (size_t)t->column_count * sizeof(struct cell));
+    if (row == NULL) {
+        return NULL;
+    }
+    if (t->last == NULL) {
+        t->first = row;
+    } else {
+        t->last->next = row;
+    }
+    t->last = row;
+    t->at = 0;
+    t->held++;
+    return row;
+}
+
 void cli_cell(struct cli_table *t, struct bytes text)
 {
-    if (t->at == t->column_count) {
-        struct row *row = arena_alloc(t->cli->arena,
-                                      sizeof(*row) + (size_t)t->column_count * sizeof(struct cell));
-        if (row == NULL) {
-            return;
-        }
-        if (t->last == NULL) {
-            t->first = row;
-        } else {
-            t->last->next = row;
-        }
-        t->last = row;
-        t->at = 0;
+    if (t->at == t->column_count && add_row(t) == NULL) {
+        return;
     }
-    t->last->cells[t->at].text = arena_copy(t->cli->arena, text);
-    t->widths[t->at] = MAX(t->widths[t->at], text.at == NULL ? 1 : width_of(text));
+    t->last->cells[t->at].text = arena_copy(&t->arena, text);
+    size_t width = t->columns[t->at].kind == CLI_TIME ? MOMENT_TEXT_LEN : width_of(text);
+    t->widths[t->at] = MAX(t->widths[t->at], text.at == NULL ? 1 : width);
     t->at++;
 }
 
 void cli_cell_number(struct cli_table *t, int64_t number)
 {
-    cli_cell(t, arena_format(t->cli->arena, "%" PRId64, number));
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%" PRId64, number);
+
+    cli_cell(t, (struct bytes){(const uint8_t *)text, (size_t)len});
 }
 
 void cli_cell_none(struct cli_table *t)
@@ -100,18 +123,27 @@ static void print_padded(struct bytes text, size_t width, bool right, bool last)
     (void)fputs(last ? "\n" : "  ", stdout);
 }
 
-static void print_table(const struct cli_table *t)
+static void print_titles(const struct cli_table *t)
 {
     for (int i = 0; i < t->column_count; i++) {
         print_padded(bytes_of(t->columns[i].title), t->widths[i], t->columns[i].kind == CLI_NUMBER,
                      i + 1 == t->column_count);
     }
-    for (const struct row *r = t->first; r != NULL; r = r->next) {
-        for (int i = 0; i < t->column_count; i++) {
-            struct bytes text = r->cells[i].text.at == NULL ? BYTES("-") : r->cells[i].text;
-            print_padded(text, t->widths[i], t->columns[i].kind == CLI_NUMBER,
-                         i + 1 == t->column_count);
+}
+
+static void print_line(const struct cli_table *t, const struct row *r)
+{
+    char moment[MOMENT_TEXT_BYTES];
+
+    for (int i = 0; i < t->column_count; i++) {
+        struct bytes text = r->cells[i].text.at == NULL ? BYTES("-") : r->cells[i].text;
+        int64_t ms;
+        if (t->columns[i].kind == CLI_TIME && bytes_to_i64(text, &ms) == OK) {
+            moment_text(ms, moment);
+            text = bytes_of(moment);
         }
+        print_padded(text, t->widths[i], t->columns[i].kind == CLI_NUMBER,
+                     i + 1 == t->column_count);
     }
 }
 
@@ -123,7 +155,7 @@ static void print_object(const struct cli_table *t, const struct row *r)
         (void)printf("%s\"%s\":", i == 0 ? "" : ",", t->columns[i].key);
         if (text.at == NULL) {
             (void)fputs("null", stdout);
-        } else if (t->columns[i].kind == CLI_NUMBER) {
+        } else if (t->columns[i].kind != CLI_TEXT) {
             (void)printf("%.*s", BYTES_ARG(text));
         } else {
             json_text_print(stdout, text);
@@ -132,21 +164,7 @@ static void print_object(const struct cli_table *t, const struct row *r)
     (void)putchar('}');
 }
 
-static void print_json(const struct cli_table *t, bool lines)
-{
-    if (!lines) {
-        (void)putchar('[');
-    }
-    for (const struct row *r = t->first; r != NULL; r = r->next) {
-        print_object(t, r);
-        (void)fputs(lines ? "\n" : r->next == NULL ? "" : ",\n ", stdout);
-    }
-    if (!lines) {
-        (void)puts("]");
-    }
-}
-
-static void print_csv_cell(struct bytes text)
+void cli_print_csv_cell(struct bytes text)
 {
     bool quote = false;
 
@@ -168,43 +186,104 @@ static void print_csv_cell(struct bytes text)
     (void)putchar('"');
 }
 
-static void print_csv(const struct cli_table *t)
+static void print_csv_line(const struct cli_table *t, const struct row *r)
 {
     for (int i = 0; i < t->column_count; i++) {
-        (void)printf("%s%s", i == 0 ? "" : ",", t->columns[i].key);
+        (void)fputs(i == 0 ? "" : ",", stdout);
+        cli_print_csv_cell(r == NULL ? bytes_of(t->columns[i].key) : r->cells[i].text);
     }
     (void)fputs("\r\n", stdout);
-    for (const struct row *r = t->first; r != NULL; r = r->next) {
-        for (int i = 0; i < t->column_count; i++) {
-            (void)fputs(i == 0 ? "" : ",", stdout);
-            print_csv_cell(r->cells[i].text);
-        }
-        (void)fputs("\r\n", stdout);
+}
+
+/* ---- printing ---- */
+
+static void print_head(const struct cli_table *t)
+{
+    switch (t->cli->format) {
+    case CLI_TABLE:
+    case CLI_PATTERN:
+        print_titles(t);
+        break;
+    case CLI_JSON:
+        (void)putchar('[');
+        break;
+    case CLI_CSV:
+        print_csv_line(t, NULL);
+        break;
+    case CLI_JSONL:
+    case CLI_NAME:
+        break;
     }
+}
+
+static void print_row(const struct cli_table *t, const struct row *r)
+{
+    switch (t->cli->format) {
+    case CLI_TABLE:
+    case CLI_PATTERN:
+        print_line(t, r);
+        break;
+    case CLI_JSON:
+        (void)fputs(t->any ? ",\n " : "", stdout);
+        print_object(t, r);
+        break;
+    case CLI_JSONL:
+        print_object(t, r);
+        (void)putchar('\n');
+        break;
+    case CLI_CSV:
+        print_csv_line(t, r);
+        break;
+    case CLI_NAME:
+        (void)printf("%.*s\n", BYTES_ARG(r->cells[0].text));
+        break;
+    }
+}
+
+/* Those held; then the memory is free for the next. */
+static void print_rows(struct cli_table *t)
+{
+    if (!t->begun) {
+        print_head(t);
+        t->begun = true;
+    }
+    for (const struct row *r = t->first; r != NULL; r = r->next) {
+        print_row(t, r);
+        t->any = true;
+    }
+    t->first = t->last = NULL;
+    t->held = 0;
+    arena_reset(&t->arena);
 }
 
 int cli_table_end(struct cli_table *t)
 {
+    bool whole = !t->arena.exhausted;
+
     ASSERT(t->at == t->column_count);
-    switch (t->cli->format) {
-    case CLI_TABLE:
-    case CLI_PATTERN:
-        print_table(t);
-        break;
-    case CLI_JSON:
-        print_json(t, false);
-        break;
-    case CLI_JSONL:
-        print_json(t, true);
-        break;
-    case CLI_CSV:
-        print_csv(t);
-        break;
-    case CLI_NAME:
-        for (const struct row *r = t->first; r != NULL; r = r->next) {
-            (void)printf("%.*s\n", BYTES_ARG(r->cells[0].text));
-        }
-        break;
+    print_rows(t);
+    if (t->cli->format == CLI_JSON) {
+        (void)puts("]");
+    }
+    arena_deinit(&t->arena);
+    if (!whole) {
+        return cli_fail(t->cli, CLI_REFUSED, "no memory for all rows");
     }
     return fflush(stdout) == 0 ? CLI_OK : CLI_REFUSED;
+}
+
+int cli_table_drop(struct cli_table *t)
+{
+    arena_deinit(&t->arena);
+    return CLI_OK;
+}
+
+int cli_table_end_partly(struct cli_table *t, int done, int failed, int exit)
+{
+    if (done == 0 && failed > 0) {
+        (void)cli_table_drop(t); /* no head without rows */
+        return exit;
+    }
+    int end = cli_table_end(t);
+    return end == CLI_OK && failed > 0 ? CLI_PARTLY : end;
 }

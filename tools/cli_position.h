@@ -9,5 +9,6 @@ enum err moment_parse(struct bytes text, int64_t now_ms, int64_t *out);
 enum err position_parse(struct bytes text, int64_t now_ms, struct cli_position *out);
 
 enum { MOMENT_TEXT_BYTES = 80 }; /* any int64_t fits */
+enum { MOMENT_TEXT_LEN = 24 };   /* of a year with four digits */
 /* "2026-11-22T08:00:01.500Z" with a NUL. */
 void moment_text(int64_t ms, char out[MOMENT_TEXT_BYTES]);

@@ -19,6 +19,9 @@ enum {
     API_KEYS_MAX = 128,
     BOOTSTRAP_MAX = 16,
     DEFAULT_PORT = 9092,
+    RETRY_FIRST_MS = 20,
+    RETRY_DOUBLINGS = 5,
+    US_PER_MS = 1000,
 };
 
 struct version_range {
@@ -47,20 +50,20 @@ struct client {
 static void disconnect(struct client *c, struct connection *conn)
 {
     if (conn->socket >= 0) {
-        env_unwatch(c->env, c->poller, conn->socket);
         env_close_socket(c->env, conn->socket);
         conn->socket = -1;
     }
 }
 
-/* Until the socket is ready for `interest`, or the time is over. */
-static enum err wait_ready(struct client *c, struct connection *conn, uint32_t interest,
-                           uint64_t deadline_us)
+static enum err wait_watched(struct client *c, struct connection *conn, uint32_t interest,
+                             uint64_t deadline_us)
 {
     struct env_event events[CLIENT_EVENTS];
 
-    TRY(env_watch(c->env, c->poller, conn->socket, interest, conn));
     for (uint64_t now = env_now_us(c->env); now < deadline_us; now = env_now_us(c->env)) {
+        if (c->options.is_stopped != NULL && c->options.is_stopped()) {
+            return fail(ERR_CLOSED, "told to stop");
+        }
         int n = env_poll(c->env, c->poller, events, CLIENT_EVENTS, (int64_t)(deadline_us - now));
         for (int i = 0; i < n; i++) {
             if (events[i].tag == conn && (events[i].ready & interest) != 0) {
@@ -69,6 +72,17 @@ static enum err wait_ready(struct client *c, struct connection *conn, uint32_t i
         }
     }
     return fail(ERR_CLOSED, "%s:%u did not answer in time", conn->address.host, conn->address.port);
+}
+
+/* Until the socket is ready for `interest`, or the time is over. Watched only meanwhile, so that one that nobody
+ * waits for does not keep the poller awake. */
+static enum err wait_ready(struct client *c, struct connection *conn, uint32_t interest,
+                           uint64_t deadline_us)
+{
+    TRY(env_watch(c->env, c->poller, conn->socket, interest, conn));
+    enum err e = wait_watched(c, conn, interest, deadline_us);
+    env_unwatch(c->env, c->poller, conn->socket);
+    return e;
 }
 
 static enum err send_all(struct client *c, struct connection *conn, struct bytes b,
@@ -123,7 +137,7 @@ static enum err receive_frame(struct client *c, struct connection *conn, uint64_
 static enum err exchange(struct client *c, struct connection *conn, const struct api_info *api,
                          struct client_call *call, struct arena *arena)
 {
-    uint64_t deadline_us = env_now_us(c->env) + (uint64_t)c->options.timeout_ms * 1000;
+    uint64_t deadline_us = env_now_us(c->env) + (uint64_t)c->options.timeout_ms * US_PER_MS;
     struct frame_request rq = {.api = api,
                                .key = api->key,
                                .version = call->version,
@@ -204,7 +218,7 @@ static enum err ask_versions(struct client *c, struct connection *conn)
 
 static enum err connect_to(struct client *c, struct connection *conn)
 {
-    uint64_t deadline_us = env_now_us(c->env) + (uint64_t)c->options.timeout_ms * 1000;
+    uint64_t deadline_us = env_now_us(c->env) + (uint64_t)c->options.timeout_ms * US_PER_MS;
 
     if (conn->socket >= 0) {
         return OK;
@@ -231,6 +245,36 @@ static struct connection *connection_of(struct client *c, int32_t broker)
         }
     }
     return NULL;
+}
+
+struct env_poller *client_poller(struct client *c)
+{
+    return c->poller;
+}
+
+int64_t client_timeout_ms(const struct client *c)
+{
+    return c->options.timeout_ms;
+}
+
+bool client_retry(struct client *c, struct client_retry *r)
+{
+    struct env_event events[CLIENT_EVENTS];
+    uint64_t now = env_now_us(c->env);
+
+    if (r->count == 0) {
+        r->deadline_us = now + (uint64_t)c->options.timeout_ms * US_PER_MS;
+    }
+    uint64_t until = now + ((uint64_t)RETRY_FIRST_MS * US_PER_MS << MIN(r->count, RETRY_DOUBLINGS));
+    r->count++;
+    while (now < until) {
+        if (now >= r->deadline_us || (c->options.is_stopped != NULL && c->options.is_stopped())) {
+            return false;
+        }
+        (void)env_poll(c->env, c->poller, events, CLIENT_EVENTS, (int64_t)(until - now));
+        now = env_now_us(c->env);
+    }
+    return true;
 }
 
 /* ---- calls ---- */

@@ -2,8 +2,8 @@
  * the same codec as the broker, so that both ends of it are exercised by every use.
  *
  * It connects to the first bootstrap address that answers, asks for the versions of its APIs, and speaks to each
- * broker by a connection of its own. Errors that pass (a leader that moves, a topic that is just being made) are
- * retried until the time-out; everything else comes back as it is.
+ * broker by a connection of its own. Errors come back as they are; client_retry() is how callers try again what
+ * passes (a leader that moves, a broker that starts anew).
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct client_options {
     struct env *env;
     struct bytes bootstrap; /* "host:port,host:port"; a missing port is 9092 */
     struct bytes client_id;
-    int64_t timeout_ms; /* for a whole call */
+    int64_t timeout_ms;       /* for a whole call */
+    bool (*is_stopped)(void); /* asked while waiting: true ends the wait; NULL: never */
 };
 
 enum { CLIENT_ANY_BROKER = -1, CLIENT_RESPONSE_BYTES_MAX = 128 << 20 };
@@ -27,6 +28,19 @@ enum { CLIENT_ANY_BROKER = -1, CLIENT_RESPONSE_BYTES_MAX = 128 << 20 };
 /* Connects. ERR_CLOSED: nobody answers at any address; the crumb says which were tried. */
 enum err client_new(const struct client_options *options, struct client **out);
 void client_free(struct client *c);
+
+/* Wakes a client that waits, so that it asks is_stopped. */
+struct env_poller *client_poller(struct client *c);
+int64_t client_timeout_ms(const struct client *c);
+
+/* For doing again what failed in passing: zero it at the beginning and after each success. */
+struct client_retry {
+    uint64_t deadline_us; /* of the first failure, and the time-out */
+    int count;
+};
+
+/* Waits a little, longer each time. False: the time-out is over, or it was told to stop. */
+bool client_retry(struct client *c, struct client_retry *r);
 
 struct client_call {
     int32_t broker;      /* CLIENT_ANY_BROKER, or a broker id of client_metadata() */

@@ -5,8 +5,7 @@
  */
 #include "tools/json_text.h"
 
-/* Bytes of the UTF-8 character at the start, 0 when it is none (too short, overlong, surrogate, too large). */
-static size_t character(struct bytes t)
+size_t json_text_character(struct bytes t)
 {
     uint8_t a = t.at[0];
     size_t len = a < 0x80 ? 1 : a >= 0xc2 && a < 0xe0 ? 2 : a >= 0xe0 && a < 0xf0 ? 3 : 4;
@@ -29,7 +28,7 @@ static size_t character(struct bytes t)
 bool json_text_is_utf8(struct bytes text)
 {
     while (text.len > 0) {
-        size_t len = character(text);
+        size_t len = json_text_character(text);
         if (len == 0) {
             return false;
         }
@@ -61,7 +60,7 @@ void json_text_print(FILE *to, struct bytes text)
 {
     (void)fputc('"', to);
     while (text.len > 0) {
-        size_t len = character(text);
+        size_t len = json_text_character(text);
         print_character(to, text, len);
         text = bytes_slice(text, MAX(len, 1u), text.len);
     }
