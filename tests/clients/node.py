@@ -101,7 +101,8 @@ class Tests:
         self.passed = self.failed = self.skipped = 0
 
     def test(self, function, *arguments):
-        name = " ".join([function.__name__.replace("_", " ")] + [str(a) for a in arguments[1:]])
+        shown = [str(a) for a in arguments if a is None or isinstance(a, (str, int))]
+        name = " ".join([function.__name__.replace("_", " ")] + shown)
         try:
             function(*arguments)
         except Exception as error:  # pylint: disable=broad-except
