@@ -16,12 +16,31 @@
 #include "broker/image.h"
 #include "broker/node.h"
 
-enum { LOG_LINES = 5, LOG_WINDOW_US = 10 * 1000 * 1000, SERVE_PER_TURN = 64 };
+enum {
+    LOG_LINES = 5,
+    LOG_WINDOW_US = 10 * 1000 * 1000,
+    LOG_CLIENT_BYTES = 64,
+    SERVE_PER_TURN = 64,
+};
 
 /* ---- log lines ---- */
 
-static void log_end(struct connection *c, const char *why)
+/* What a client calls itself may be anything: what could forge a line is not shown. */
+static const char *printable(struct bytes name, char out[LOG_CLIENT_BYTES + 1])
 {
+    size_t len = MIN(name.len, (size_t)LOG_CLIENT_BYTES);
+
+    for (size_t i = 0; i < len; i++) {
+        bool plain = name.at[i] > ' ' && name.at[i] < 0x7f && name.at[i] != '"';
+        out[i] = plain ? (char)name.at[i] : '?';
+    }
+    out[len] = '\0';
+    return out;
+}
+
+static void log_end(struct connection *c, const char *why, const struct request *rq)
+{
+    char client[LOG_CLIENT_BYTES + 1];
     struct connections *cs = c->core->connections;
     uint64_t now = c->core->now_us;
 
@@ -34,8 +53,16 @@ static void log_end(struct connection *c, const char *why)
         return;
     }
     cs->log_lines++;
-    log_warn("connection closed", "peer=%s:%u why=\"%s\" unreported_before=%" PRIu64, c->peer.host,
-             (unsigned)c->peer.port, why, cs->log_dropped);
+    if (rq == NULL) {
+        log_warn("connection closed", "peer=%s:%u why=\"%s\" unreported_before=%" PRIu64,
+                 c->peer.host, (unsigned)c->peer.port, why, cs->log_dropped);
+    } else {
+        log_warn(
+            "connection closed",
+            "peer=%s:%u why=\"%s\" api_key=%d version=%d client_id=%s unreported_before=%" PRIu64,
+            c->peer.host, (unsigned)c->peer.port, why, rq->api_key, rq->version,
+            printable(rq->client_id, client), cs->log_dropped);
+    }
     cs->log_dropped = 0;
 }
 
@@ -96,7 +123,7 @@ void connection_end(struct connection *c, const char *why)
         return;
     }
     if (why != NULL) {
-        log_end(c, why);
+        log_end(c, why, NULL);
     }
     c->open = false;
     if (c->interest != 0) {
@@ -129,14 +156,14 @@ static void half_close(struct connection *c)
     core_timer(c->core, &c->timer, CONNECTION_HALF_CLOSED_US);
 }
 
-void connection_refuse(struct connection *c, const char *why)
+void connection_refuse(struct connection *c, const char *why, const struct request *rq)
 {
     if (!c->open || c->input_ended) {
         return;
     }
     if (why != NULL) {
         c->core->stats.requests_refused++;
-        log_end(c, why);
+        log_end(c, why, rq);
     }
     c->input_ended = true;
     connection_input_drop(c);

@@ -21,10 +21,10 @@ enum {
     CONNECTION_REQUESTS_MAX = 64,          /* being served at once; Kafka clients have 5 or fewer */
     CONNECTION_OUTPUT_BYTES_MAX = 1 << 20, /* replies not taken: then we do not read on ... */
     CONNECTION_OUTPUT_MEMORY_PART = 16, /* ... or when they hold this part of the core's budget */
-    CONNECTION_SMALL_BYTES_MAX = 64 << 10, /* of replies kept in one piece of memory */
-    CONNECTION_REQUESTS_PER_VISIT = 32,    /* then others have their turn */
-    CONNECTION_BYTES_PER_VISIT = 1 << 20,  /* received into one frame */
-    CONNECTION_SLICES = 64,                /* of one send */
+    CONNECTION_SMALL_BYTES_MAX = 64 << 10,  /* of replies kept in one piece of memory */
+    CONNECTION_REQUESTS_PER_VISIT = 32,     /* then others have their turn */
+    CONNECTION_BYTES_PER_VISIT = 256 << 10, /* received into one frame */
+    CONNECTION_SLICES = 64,                 /* of one send */
     CONNECTION_SENDS_PER_TURN = 4,
     CONNECTION_SCRATCH_BYTES = 64 << 10, /* one read of small frames; per core */
 };
@@ -38,7 +38,7 @@ enum {
 };
 
 struct connection_limits {
-    size_t frame_bytes_max; /* socket.request.max.bytes */
+    size_t frame_bytes_max; /* socket.request.max.bytes, if there is memory for it */
     size_t budget_bytes;    /* of all requests of the core */
     uint64_t idle_us;       /* connections.max.idle.ms; 0: never */
 };
@@ -125,8 +125,8 @@ bool connections_quiet(const struct core *c);
 void connection_exchange_done(struct exchange *e);
 /* Ends it now; what is not sent is dropped. `why` is a literal, NULL: an ordinary end, no log line. */
 void connection_end(struct connection *c, const char *why);
-/* No more requests from it; it ends when those before are answered. */
-void connection_refuse(struct connection *c, const char *why);
+/* No more requests from it; it ends when those before are answered. `rq`: which one is to blame, or NULL. */
+void connection_refuse(struct connection *c, const char *why, const struct request *rq);
 /* May more requests be taken from it now? */
 bool connection_may_read(const struct connection *c);
 /* Goes on with it at the end of this turn. */

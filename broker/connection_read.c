@@ -157,7 +157,7 @@ static bool take_frame(struct connection *c, struct bytes *in)
     int32_t size = (int32_t)wire_load_u32(in->at);
 
     if (size < FRAME_BYTES_MIN || (size_t)size > c->core->connections->limits.frame_bytes_max) {
-        connection_refuse(c, size < 0 ? "negative frame size" : "frame size out of bounds");
+        connection_refuse(c, size < 0 ? "negative frame size" : "frame size out of bounds", NULL);
         return false;
     }
     size_t bytes = (size_t)size, charged = bytes + EXCHANGE_BYTES;
@@ -221,7 +221,7 @@ static bool receive(struct connection *c, uint8_t *to, size_t len, size_t *got)
         return true;
     }
     if (e == ERR_CLOSED) {
-        connection_refuse(c, NULL);
+        connection_refuse(c, NULL, NULL);
     } else if (e != ERR_AGAIN) {
         connection_end(c, NULL);
     }

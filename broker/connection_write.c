@@ -116,7 +116,7 @@ static void first_done(struct connection *c, struct exchange *e)
         c->output_memory += e->charged;
         return;
     case EXCHANGE_CLOSE:
-        connection_refuse(c, e->rq.close_why);
+        connection_refuse(c, e->rq.close_why, &e->rq);
         exchanges_drop(c); /* those after it get no answers */
         break;
     case EXCHANGE_RUNNING:

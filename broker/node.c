@@ -47,6 +47,14 @@ static size_t request_bytes(const struct node *n)
     return (size_t)MIN(MAX(share, request_bytes_min), request_bytes_max);
 }
 
+/* One frame may be as large as all cores' share together, whatever the setting says: more could not be held. */
+static size_t frame_bytes(const struct node *n)
+{
+    uint64_t share = MAX(n->options.memory_bytes / REQUEST_SHARE, request_bytes_min);
+
+    return (size_t)MIN((uint64_t)config_i64(n->config, CONFIG_SOCKET_REQUEST_MAX_BYTES), share);
+}
+
 static size_t log_bytes(const struct node *n)
 {
     uint64_t all = (uint64_t)config_i64(n->config, CONFIG_WEIR_MEMORY_BYTES);
@@ -207,7 +215,7 @@ static enum err listen(struct node *n)
 static enum err connections_start(struct node *n)
 {
     struct connection_limits limits = {
-        .frame_bytes_max = (size_t)config_i64(n->config, CONFIG_SOCKET_REQUEST_MAX_BYTES),
+        .frame_bytes_max = frame_bytes(n),
         .budget_bytes = request_bytes(n),
         .idle_us = us_of_ms(config_i64(n->config, CONFIG_CONNECTIONS_MAX_IDLE_MS)),
     };

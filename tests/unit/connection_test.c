@@ -324,24 +324,42 @@ TEST(who_holds_memory_and_does_not_move_gives_way)
 
 TEST(a_request_larger_than_the_budget_is_served_when_alone)
 {
-    struct engine e = engine_start(arena, &(struct engine_options){0});
-    struct bytes rest;
-    struct client first = client_holding(&e, &rest), large = client_connect(&e);
+    struct engine e =
+        engine_start(arena, &(struct engine_options){.cores = 2, .memory_bytes = 48 * MIB});
+    struct client first = client_connect(&e), elsewhere = client_connect(&e);
+    struct client large = client_connect(&e);
+    struct bytes small_frame = engine_produce_frame(&e, 1, -1, 3 * MIB);
     struct bytes frame = engine_produce_frame(&e, 2, -1, 9 * MIB);
 
+    client_send(&first, bytes_slice(small_frame, 0, 100));
+    engine_run(&e, A_WHILE_US);
     size_t sent = client_send_some(&large, frame);
     engine_run(&e, A_WHILE_US);
     CHECK_EQ(engine_stats(&e).budget_waits, 1);
-    client_send(&first, rest);
+    client_send(&first, bytes_slice(small_frame, 100, small_frame.len));
     engine_run(&e, A_WHILE_US);
     CHECK_EQ(client_replies(&first), 1);
     client_send(&large, bytes_slice(frame, sent, frame.len));
     engine_run(&e, A_WHILE_US);
     CHECK_EQ(client_replies(&large), 1);
     client_close(&first);
+    client_close(&elsewhere);
     client_close(&large);
     engine_run(&e, A_WHILE_US);
     check_all_gone(&e);
+    engine_stop(&e);
+}
+
+TEST(a_request_that_no_memory_is_there_for_is_refused)
+{
+    struct engine e = engine_start(arena, &(struct engine_options){.memory_bytes = 48 * MIB});
+    struct client c = client_connect(&e);
+
+    client_send(&c, bytes_slice(engine_produce_frame(&e, 1, -1, 13 * MIB), 0, 10));
+    engine_run(&e, A_WHILE_US);
+    client_receive(&c);
+    CHECK(c.closed);
+    client_close(&c);
     engine_stop(&e);
 }
 
