@@ -83,15 +83,19 @@ static inline struct list_link *list_next(const struct list *l, const struct lis
     return link->next == &l->head ? NULL : link->next;
 }
 
-/* Removes and returns the first, NULL when empty. */
+/* Removes and returns the first; there must be one. */
+static inline struct list_link *list_take(struct list *l)
+{
+    struct list_link *link = l->head.next;
+
+    list_remove(l, link);
+    return link;
+}
+
+/* The same, NULL when empty. */
 static inline struct list_link *list_take_first(struct list *l)
 {
-    struct list_link *link = list_first(l);
-
-    if (link != NULL) {
-        list_remove(l, link);
-    }
-    return link;
+    return list_empty(l) ? NULL : list_take(l);
 }
 
 /* The element may be removed inside the loop. */

@@ -118,8 +118,7 @@ static void index_work(struct store_job *j)
 static void resume_all(struct segment *g, enum err e)
 {
     for (size_t n = g->index_waiters.len; n > 0; n--) {
-        struct read_wait *w =
-            CONTAINER_OF(list_take_first(&g->index_waiters), struct read_wait, link);
+        struct read_wait *w = CONTAINER_OF(list_take(&g->index_waiters), struct read_wait, link);
 
         w->resume(w, e);
     }

@@ -180,7 +180,7 @@ static void discard(struct journal *j, struct journal_file *f)
 static void discard_spares(struct journal *j)
 {
     while (!list_empty(&j->spare)) {
-        discard(j, file_of(list_take_first(&j->spare)));
+        discard(j, file_of(list_take(&j->spare)));
     }
 }
 
@@ -190,7 +190,7 @@ static struct journal_file *file_new(struct journal *j, uint64_t bytes)
     struct journal_file *f = mem_zalloc(1, sizeof(*f));
 
     while (f != NULL && j->bytes + bytes > j->bytes_max && !list_empty(&j->spare)) {
-        discard(j, file_of(list_take_first(&j->spare)));
+        discard(j, file_of(list_take(&j->spare)));
     }
 
     if (f != NULL) {

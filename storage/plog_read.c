@@ -556,7 +556,7 @@ static void resume(struct read_wait *wait, enum err e)
 void read_resume_queue(struct store *s)
 {
     for (size_t n = s->read_queue.len; n > 0 && s->loads < LOADS_MAX; n--) {
-        struct list_link *link = list_take_first(&s->read_queue);
+        struct list_link *link = list_take(&s->read_queue);
         struct read_wait *w = CONTAINER_OF(link, struct read_wait, link);
 
         w->resume(w, OK);
@@ -566,7 +566,7 @@ void read_resume_queue(struct store *s)
 void read_drop_queue(struct store *s)
 {
     while (!list_empty(&s->read_queue)) {
-        struct read_wait *w = CONTAINER_OF(list_take_first(&s->read_queue), struct read_wait, link);
+        struct read_wait *w = CONTAINER_OF(list_take(&s->read_queue), struct read_wait, link);
 
         w->resume(w, ERR_CLOSED);
     }

@@ -354,7 +354,7 @@ static void remove_gone(struct store *s)
     }
     for (size_t n = s->journal.gone.len; n > 0; n--) {
         struct journal_file *f =
-            CONTAINER_OF(list_take_first(&s->journal.gone), struct journal_file, link);
+            CONTAINER_OF(list_take(&s->journal.gone), struct journal_file, link);
 
         journal_path(&s->journal, f->number, path);
         enum err e = f->file < 0 ? OK : trash_file(t, f->file);
