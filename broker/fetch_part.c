@@ -237,7 +237,7 @@ static void back_from_wait(struct core *on, struct message *m)
 {
     struct fetch_part *part = CONTAINER_OF(m, struct fetch_part, wait);
 
-    ASSERT(on == part->op.from);
+    ASSERT(on == part->wait_from);
     part->woken(part);
 }
 
@@ -252,7 +252,7 @@ static void send_back(struct core *on, struct fetch_part *part)
 {
     part->seen_bytes += part->gained;
     part->wait.run = back_from_wait;
-    mailbox_send(on, part->op.from->index, &part->wait);
+    mailbox_send(on, part->wait_from->index, &part->wait);
 }
 
 static void wait_on_owner(struct core *on, struct message *m)
@@ -272,6 +272,7 @@ void fetch_part_wait(struct core *from, struct fetch_part *part)
     int owner = core_of_partition(from->node, &part->op.topic_id, part->op.partition);
 
     ASSERT(part->data == NULL && part->wanted > 0);
+    part->wait_from = from;
     if (owner == from->index) {
         wait_on_owner(from, &part->wait);
         return;

@@ -51,6 +51,7 @@ struct fetch_part {
 
     /* fetch_part.c's own. */
     struct message wait;
+    struct core *wait_from;   /* op.from may be set anew while it waits */
     struct list_link waiting; /* partition->fetch_waiting */
     uint64_t seen_bytes;
     int32_t seen_epoch;
