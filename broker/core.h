@@ -70,6 +70,7 @@ struct core {
     const struct image *image; /* newest metadata this core has seen; broker/image.h */
     struct connections *connections;
     struct fetch_sessions *fetch_sessions; /* broker/fetch_session.h */
+    size_t fetch_lent; /* broker/fetch_wait.c: log bytes in replies that are not sent */
     struct compression *compression;       /* for broker/handlers/produce.c; NULL until needed */
     struct metadata *metadata;             /* core 0 only: broker/metadata.h */
     struct list auto_creations;            /* broker/auto_create.c's own */

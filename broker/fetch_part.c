@@ -52,6 +52,8 @@ void fetch_data_return(struct core *from, struct fetch_part *parts, int32_t coun
         struct fetch_data *d = parts[i].data;
 
         if (d != NULL) {
+            ASSERT(from->fetch_lent >= d->read.bytes);
+            from->fetch_lent -= d->read.bytes;
             d->next = chains[d->home->index];
             chains[d->home->index] = d;
             parts[i].data = NULL;
@@ -220,6 +222,7 @@ static void visited(struct partition_op *op)
 {
     struct fetch_part *part = CONTAINER_OF(op, struct fetch_part, op);
 
+    op->from->fetch_lent += fetch_part_bytes(part);
     part->visited(part);
 }
 

@@ -11,10 +11,14 @@
  *          and every part waits at its partition. One part alone waits for all the bytes that lack; of
  *          several, each tells of any, and their sum counts. The next round ends the waits that are left.
  *          A reply never leaves while a part is away: `waiting` counts until the last message is back.
+ * MEMORY   All replies of a core that are not sent together may point to as many log bytes as its requests may
+ *          hold. Past that a fetch still gets its one batch, so everybody moves on.
  * TIME     One timer: the deadline, or sooner to see whether the client has gone.
  * OWNER    The request's core.
  */
 #include "broker/fetch_wait.h"
+
+#include "broker/connection.h"
 
 enum { LOOK_FOR_CLIENT_US = 1000 * 1000 };
 
@@ -23,11 +27,19 @@ static void pump(struct fetch *f);
 
 /* ---- a round ---- */
 
+/* What may still be lent: clients that take their replies slowly pin what these point to. */
+static size_t room_of(const struct core *c)
+{
+    size_t most = c->connections == NULL ? SIZE_MAX : c->connections->limits.budget_bytes;
+
+    return most > c->fetch_lent ? most - c->fetch_lent : 0;
+}
+
 static void start_round(struct fetch *f)
 {
     timer_wheel_cancel(&f->rq->core->timers, &f->timer);
     f->state = FETCH_VISITING;
-    f->budget = f->bytes_max;
+    f->budget = MIN(f->bytes_max, room_of(f->rq->core));
     f->reserved = 0;
     f->bytes = 0;
     f->next = 0;

@@ -124,8 +124,9 @@ static void on_durable(void *context, struct plog *l, enum err e)
         /* What was not durable is gone. */
         p->mark_count = 0;
         p->appended_bytes = p->visible_bytes;
-        log_error("appends failed", "topic=%.*s partition=%d error=%s: %s", BYTES_ARG(p->topic),
-                  p->key.partition, err_name(e), err_crumb());
+        log_warn("appends failed, their producers are told",
+                 "topic=%.*s partition=%d error=%s waiting=%zu", BYTES_ARG(p->topic),
+                 p->key.partition, err_name(e), p->acks_waiting.len);
     }
     appends_advance(p, e);
     fetches_wake(p);

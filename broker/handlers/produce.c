@@ -253,6 +253,9 @@ static void begin_part(struct produce_part *part)
     struct batch_verdict v;
 
     part->out->error_code = refusal(part);
+    if (part->out->error_code == KAFKA_INVALID_PRODUCER_ID_MAPPING) {
+        part->out->error_message = BYTES("No transaction coordinator knows the transactional id.");
+    }
     if (part->out->error_code != KAFKA_NONE) {
         return;
     }

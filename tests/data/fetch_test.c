@@ -2,6 +2,7 @@
 #include "tests/data/rig.h"
 
 #include "base/mem.h"
+#include "broker/connection.h"
 
 static const int64_t at_zero[8] = {0};
 
@@ -659,6 +660,31 @@ TEST(random_traffic_leaves_nothing_behind)
         }
     }
     CHECK(answered > 20);
+    rig_end(rig);
+}
+
+TEST(replies_nobody_takes_bound_what_others_get)
+{
+    struct rig *rig = rig_new(arena, 2);
+    struct connections connections = {0};
+    struct served *s[4];
+
+    rig_topic(rig, "t", 2, NULL);
+    rig_fill(rig, "t", 1, 10);
+    size_t one = rig_log(rig, "t", 1)->batches[0].len;
+    connections.limits.budget_bytes = 15 * one;
+    rig->cores[0].connections = &connections;
+    const size_t batches[] = {10, 5, 1, 1};
+    for (int i = 0; i < 4; i++) {
+        s[i] = rig_fetch(rig, 0, 12, rig_fetch_of(rig, "t", 2, at_zero));
+        rig_run(rig);
+        CHECK_EQ(served_fetched(s[i], 1)->records.len, batches[i] * one);
+    }
+    for (int i = 0; i < 4; i++) {
+        served_end(s[i]);
+    }
+    CHECK_EQ(rig->cores[0].fetch_lent, 0);
+    rig_run(rig);
     rig_end(rig);
 }
 

@@ -104,6 +104,7 @@ void rig_end(struct rig *rig)
         }
         partitions_close(c);
         CHECK_EQ(c->timers.len, 0);
+        CHECK_EQ(c->fetch_lent, 0);
         fetch_sessions_free(c->fetch_sessions);
         compression_free(c->compression);
     }
