@@ -8,6 +8,8 @@
  *          written again.
  * FILES    used (oldest first, the last is the current one) -> journal_recycle() -> spare -> used. A file made
  *          larger for one huge group, and one that failed, is removed instead.
+ *          Older spare files go before one that is removed, and each header says which generations still
+ *          matter, so a scan never finds a hole between two files that do.
  * ROOM     journal_wants() promises that journal_begin() will find a file: what is added always fits
  *          into the rest of the current file, a spare one, or one that may still be made.
  * FAILURE  A group whose write failed may be on disk or not. Its sequence number is not used again, and the
@@ -223,14 +225,15 @@ static enum err next_file(struct journal *j, uint64_t need)
     list_add_last(&j->used, &f->link);
     j->current = f;
     j->position = JOURNAL_BLOCK_BYTES;
-    journal_file_header_write(j->header,
-                              &(struct journal_file_header){.incarnation = j->incarnation,
-                                                            .core = j->core,
-                                                            .number = f->number,
-                                                            .generation = f->generation,
-                                                            .first_sequence = j->sequence_next,
-                                                            .durable_before = j->sequence_durable,
-                                                            .salt = f->salt});
+    journal_file_header_write(j->header, &(struct journal_file_header){
+                                             .incarnation = j->incarnation,
+                                             .core = j->core,
+                                             .number = f->number,
+                                             .generation = f->generation,
+                                             .first_sequence = j->sequence_next,
+                                             .durable_before = j->sequence_durable,
+                                             .live_from = file_of(list_first(&j->used))->generation,
+                                             .salt = f->salt});
     return OK;
 }
 

@@ -5,7 +5,7 @@
  *          | at | bytes | field                                          |
  *          | -- | ----- | ---------------------------------------------- |
  *          |  0 |     4 | magic "WJNL"                                   |
- *          |  4 |     4 | CRC-32C of bytes 8..63                         |
+ *          |  4 |     4 | CRC-32C of bytes 8..71                         |
  *          |  8 |     2 | version, 1                                     |
  *          | 10 |     2 | zero                                           |
  *          | 12 |     4 | core                                           |
@@ -15,6 +15,7 @@
  *          | 40 |     8 | sequence of its first group                    |
  *          | 48 |     8 | last sequence that was durable before          |
  *          | 56 |     8 | salt: a random number                          |
+ *          | 64 |     8 | lowest generation that still matters           |
  *
  *          It lies in one sector of 512 bytes, so it is whole or not there. A group:
  *
@@ -59,7 +60,7 @@
 #include "protocol/wire.h"
 
 enum {
-    FILE_HEADER_BYTES = 64,
+    FILE_HEADER_BYTES = 72,
     FILE_VERSION = 1,
     CRC_AT = 4,
     CRC_FROM = 8,
@@ -71,6 +72,7 @@ enum {
     FILE_AT_FIRST = 40,
     FILE_AT_DURABLE = 48,
     FILE_AT_SALT = 56,
+    FILE_AT_LIVE = 64,
     GROUP_AT_SALT = 8,
     GROUP_AT_GENERATION = 16,
     GROUP_AT_SEQUENCE = 24,
@@ -101,6 +103,7 @@ void journal_file_header_write(uint8_t *block, const struct journal_file_header 
     wire_store_u64(block + FILE_AT_FIRST, h->first_sequence);
     wire_store_u64(block + FILE_AT_DURABLE, h->durable_before);
     wire_store_u64(block + FILE_AT_SALT, h->salt);
+    wire_store_u64(block + FILE_AT_LIVE, h->live_from);
     wire_store_u32(block + CRC_AT,
                    crc32c(0, (struct bytes){block + CRC_FROM, FILE_HEADER_BYTES - CRC_FROM}));
 }
@@ -136,7 +139,8 @@ enum err journal_file_header_read(struct bytes block, struct journal_file_header
                                         .generation = wire_load_u64(p + FILE_AT_GENERATION),
                                         .first_sequence = wire_load_u64(p + FILE_AT_FIRST),
                                         .durable_before = wire_load_u64(p + FILE_AT_DURABLE),
-                                        .salt = wire_load_u64(p + FILE_AT_SALT)};
+                                        .salt = wire_load_u64(p + FILE_AT_SALT),
+                                        .live_from = wire_load_u64(p + FILE_AT_LIVE)};
     return OK;
 }
 

@@ -23,6 +23,7 @@ struct journal_file_header {
     uint64_t generation;     /* which use of a file; grows over all files of one journal */
     uint64_t first_sequence; /* of the first group in it */
     uint64_t durable_before; /* the last sequence that was synced before it; 0: none */
+    uint64_t live_from;      /* files of a lower generation hold nothing that is needed any more */
     uint64_t salt;           /* random: no client can write what looks like a group of this use */
 };
 

@@ -327,20 +327,18 @@ enum err plog_note_batch(struct plog *l, struct segment *g, const struct batch_h
     return OK;
 }
 
+/* All of them: what was read from files may overlap what was appended. */
 static void cut_chunks(struct plog *l, const struct mark *to)
 {
-    while (!list_empty(&l->chunks)) {
-        struct chunk *c = CONTAINER_OF(list_last(&l->chunks), struct chunk, in_log);
+    list_for_each (&l->chunks, link) {
+        struct chunk *c = CONTAINER_OF(link, struct chunk, in_log);
 
         if (c->log_at >= to->at) {
             chunk_uncache(c);
-        } else {
-            if (c->log_at + c->used > to->at) {
-                c->used = (size_t)(to->at - c->log_at);
-                c->next_offset = to->offset;
-                c->closed = true;
-            }
-            return;
+        } else if (c->log_at + c->used > to->at) {
+            c->used = (size_t)(to->at - c->log_at);
+            c->next_offset = to->offset;
+            c->closed = true;
         }
     }
 }
@@ -358,6 +356,9 @@ static void cut_segments(struct plog *l, const struct mark *to)
         g->summary.max_timestamp = to->max_timestamp;
         g->summary.max_timestamp_offset = to->max_timestamp_offset;
         index_cut(&g->index, g->summary.bytes);
+    }
+    if (g != NULL && g->summary.base_offset == to->offset) {
+        segment_reopen(g, l->store);
     }
 }
 
@@ -444,6 +445,9 @@ static bool must_roll(const struct plog *l, const struct append *a)
 {
     const struct segment *g = plog_last_segment(l);
 
+    if (g != NULL && g->summary.base_offset == l->end.offset) {
+        return false; /* the new one would have the same name */
+    }
     return g == NULL || g->sealed ||
            g->summary.bytes + a->batches.len > (uint64_t)MAX(l->settings.segment_bytes, 0) ||
            a->time_ms - g->summary.created_ms > l->settings.segment_ms;

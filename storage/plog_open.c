@@ -63,18 +63,12 @@ static enum err base_add(struct opening *o, int64_t base)
     return buf_add(&o->bases, (struct bytes){(const uint8_t *)&base, sizeof(base)});
 }
 
-/* Is there a later segment that begins at or before the start? Then this one may be gone. */
+/* Is there a later file that begins at or before the start? Then this one goes. (What a redo made again of
+ * a removed segment goes with it.) */
 static bool is_old(const struct opening *o, int64_t base)
 {
     for (size_t i = 0; i < base_count(o); i++) {
         if (base_at(o, i) > base && base_at(o, i) <= o->start) {
-            return true;
-        }
-    }
-    for (size_t i = 0; o->entries != NULL && i < o->entries->count; i++) {
-        const struct recovered_entry *e = &o->entries->entries[i];
-
-        if (e->kind == JOURNAL_APPEND && e->segment_base > base && e->segment_base <= o->start) {
             return true;
         }
     }
@@ -165,9 +159,6 @@ static enum err redo_append(struct opening *o, const struct recovered_entry *e)
 {
     size_t got;
 
-    if (is_old(o, e->segment_base)) {
-        return OK;
-    }
     if (!o->log->dir_made) {
         TRY(log_dirs_make(o->env, o->dir));
         o->log->dir_made = true;
@@ -280,12 +271,12 @@ static enum err check_files(struct opening *o)
         uint64_t size = 0;
 
         if (!has_base(o, g->base_offset)) {
-            bool removed = !last && c->segments[i + 1].base_offset <= o->start;
-
-            if (!removed) {
+            if (!is_old(o, g->base_offset)) {
                 report(o, g->base_offset, 0, "the file is missing");
+                o->believed = false;
+            } else if (last) { /* the scan must begin exactly where it ended */
+                o->believed = has_base(o, c->next_offset);
             }
-            o->believed = removed;
             continue;
         }
         TRY(file_size(o, g->base_offset, &size));
@@ -323,7 +314,9 @@ static enum err take_segments(struct opening *o)
         g->created = true;
         l->end.at += g->summary.bytes;
     }
-    ASSERT(g != NULL);
+    if (g == NULL) {
+        return OK; /* all that it knew has been removed */
+    }
     g->index_loaded = true;
     g->index.interval_bytes = c->interval_bytes;
     l->end.max_timestamp = g->summary.max_timestamp;

@@ -267,6 +267,7 @@ static enum err note_file(struct store_recovery *r, const char *name, uint64_t i
         f.last_sequence = h.first_sequence - 1;
         f.generation = h.generation;
         f.salt = h.salt;
+        f.live_from = h.live_from;
     } else if (e != ERR_NOT_FOUND) {
         return e;
     }
@@ -285,7 +286,7 @@ static enum err scan_file(struct store_recovery *r, uint32_t index)
                              .expected = f->first_sequence};
 
     if (f->generation == 0) {
-        return OK; /* never used, or its header is damaged */
+        return OK; /* never used, not needed any more, or its header is damaged */
     }
     buf_init(&c.piece, SIZE_MAX / 2);
     TRY(open_journal(&c, f->name));
@@ -339,6 +340,23 @@ static void check_ends(struct store_recovery *r)
     }
 }
 
+/* What the newest header of a journal says is no longer needed is not read. */
+static void skip_obsolete(struct store_recovery *r)
+{
+    uint64_t live_from = 0;
+
+    for (uint32_t i = r->file_count; i > 0; i--) {
+        struct recovered_file *f = &r->files[i - 1];
+        const struct recovered_file *after = i == r->file_count ? f : &r->files[i];
+
+        if (after->incarnation != f->incarnation || after->core != f->core) {
+            live_from = 0;
+        }
+        live_from = MAX(live_from, f->live_from);
+        f->generation = f->generation < live_from ? 0 : f->generation;
+    }
+}
+
 static enum err read_journals(struct store_recovery *r)
 {
     struct buf names;
@@ -358,6 +376,7 @@ static enum err read_journals(struct store_recovery *r)
     if (r->file_count > 0) {
         qsort(r->files, r->file_count, sizeof(*r->files), compare_files);
     }
+    skip_obsolete(r);
     for (uint32_t i = 0; e == OK && i < r->file_count; i++) {
         e = scan_file(r, i);
     }

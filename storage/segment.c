@@ -159,3 +159,12 @@ void segment_index_loaded(struct segment *g, struct store *s, struct index *take
         }
     }
 }
+
+void segment_reopen(struct segment *g, struct store *s)
+{
+    if (g->sealed) {
+        index_forget(g, s);
+        g->sealed = false;
+        g->index_loaded = true;
+    }
+}

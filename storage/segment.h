@@ -55,4 +55,6 @@ enum err segment_parse_name(const char *name, const char *suffix, int64_t *base_
 /* A helper opened it: keep the descriptor, and close the one not used for longest if there are too many. */
 void segment_opened(struct segment *g, struct store *s, int file);
 void segment_file_touch(struct segment *g, struct store *s);
+/* One without records goes on as the active one: a new one would have its name. */
+void segment_reopen(struct segment *g, struct store *s);
 void segment_index_loaded(struct segment *g, struct store *s, struct index *taken);

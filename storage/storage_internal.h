@@ -231,7 +231,8 @@ enum { RECOVERY_STORES_MAX = 64 };
 
 struct recovered_file {
     char name[96];
-    uint64_t incarnation, generation, salt, first_sequence, durable_before, last_sequence;
+    uint64_t incarnation, generation, live_from, salt, first_sequence, durable_before,
+        last_sequence;
     uint32_t core;
     bool damaged;
 };

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "protocol/record.h"
+#include "storage/storage_internal.h"
 #include "tests/sim/sim_mem.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ static void model_cut(struct model *m, int64_t end)
         m->bytes.len = b->at;
         if (b->producer >= 0) {
             m->sequence_next[b->producer] = b->sequence;
+            m->kept[b->producer] = MAX(m->kept[b->producer] - 1, 0);
         }
     }
     m->end = m->count == 0 ? 0 : m->batches[m->count - 1].next_offset;
@@ -85,7 +87,8 @@ static void on_durable(void *context, struct plog *l, enum err e)
         g->failed = true;
         STORAGE_CHECK(plog_end(l) == plog_durable_end(l), "pending appends were not taken back");
         if (!g->settings.relaxed) {
-            STORAGE_CHECK(plog_end(l) >= g->model.acked, "%s: durable appends were taken back", g->topic);
+            STORAGE_CHECK(plog_end(l) >= g->model.acked, "%s: durable appends were taken back",
+                          g->topic);
         }
         model_cut(&g->model, plog_end(l));
         return;
@@ -199,16 +202,20 @@ static void compare_opened(struct storage_log *g)
     if (g->damaged) {
         return;
     }
-    STORAGE_CHECK(plog_state(g->log) == OK, "%s: opened as %s", g->topic, err_name(plog_state(g->log)));
-    STORAGE_CHECK(end >= m->acked, "%s-%d: %" PRId64 " was durable, the log ends at %" PRId64, g->topic,
-                  g->key.partition, m->acked, end);
-    STORAGE_CHECK(end <= m->end, "%s-%d: the log ends at %" PRId64 ", nothing past %" PRId64 " was appended",
+    STORAGE_CHECK(plog_state(g->log) == OK, "%s: opened as %s", g->topic,
+                  err_name(plog_state(g->log)));
+    STORAGE_CHECK(end >= m->acked, "%s-%d: %" PRId64 " was durable, the log ends at %" PRId64,
+                  g->topic, g->key.partition, m->acked, end);
+    STORAGE_CHECK(end <= m->end,
+                  "%s-%d: the log ends at %" PRId64 ", nothing past %" PRId64 " was appended",
                   g->topic, g->key.partition, end, m->end);
     STORAGE_CHECK(plog_durable_end(g->log) == end, "opened and not durable");
-    STORAGE_CHECK(start >= m->start_acked && start <= m->start, "%s: the log starts at %" PRId64
-                  ", not between %" PRId64 " and %" PRId64, g->topic, start, m->start_acked, m->start);
+    STORAGE_CHECK(start >= m->start_acked && start <= m->start,
+                  "%s: the log starts at %" PRId64 ", not between %" PRId64 " and %" PRId64,
+                  g->topic, start, m->start_acked, m->start);
     model_cut(m, end);
-    STORAGE_CHECK(m->end == end, "%s: the log ends at %" PRId64 ", in the middle of a batch", g->topic, end);
+    STORAGE_CHECK(m->end == end, "%s: the log ends at %" PRId64 ", in the middle of a batch",
+                  g->topic, end);
     m->acked = end;
     m->start = m->start_acked = start;
 }
@@ -222,6 +229,7 @@ enum err storage_start(struct storage_host *h, int cores)
     h->up = true;
     enum err e = store_recover(h->env, DATA_DIR, &r);
     if (e == OK) {
+        STORAGE_CHECK(r->damaged_count == 0 || h->expect_damage, "a journal is called damaged");
         e = start_stores(h, r);
         if (e == OK) {
             e = store_recover_end(r);
@@ -231,6 +239,10 @@ enum err storage_start(struct storage_host *h, int cores)
     }
     if (e != OK) {
         return e;
+    }
+    for (int i = 0; i < h->cores; i++) {
+        STORAGE_CHECK(h->stores[i]->stats.corrupt_ranges == 0 || h->expect_damage,
+                      "a log is called damaged");
     }
     for (int i = 0; i < STORAGE_LOGS; i++) {
         compare_opened(&h->logs[i]);
@@ -273,11 +285,15 @@ bool storage_turn(struct storage_host *h)
     struct env_event events[EVENTS];
     bool any = false;
 
-    for (int i = 0; i < h->cores && h->up; i++) {
+    if (!sim_node_up(h->node) || sim_node_crashed(h->node)) {
+        return false;
+    }
+    for (int i = 0; i < h->cores; i++) {
         int n = env_poll(h->env, h->pollers[i], events, EVENTS, 0);
 
         for (int k = 0; k < n; k++) {
-            STORAGE_CHECK(events[k].kind == ENV_EVENT_JOB && store_job_done(h->stores[i], events[k].tag),
+            STORAGE_CHECK(events[k].kind == ENV_EVENT_JOB &&
+                              store_job_done(h->stores[i], events[k].tag),
                           "an event of nobody");
         }
         any = any || n > 0;
@@ -286,8 +302,9 @@ bool storage_turn(struct storage_host *h)
     for (int i = 0; i < STORAGE_LOGS; i++) {
         struct model *m = &h->logs[i].model;
 
-        if (h->up && m->start > m->start_acked &&
-            store_durable_ticket(h->stores[h->logs[i].core]) >= m->start_ticket && !h->logs[i].failed) {
+        if (m->start > m->start_acked &&
+            store_durable_ticket(h->stores[h->logs[i].core]) >= m->start_ticket &&
+            !h->logs[i].failed) {
             m->start_acked = m->start;
         }
     }
@@ -298,11 +315,14 @@ void storage_settle(struct storage_host *h)
 {
     int quiet = 0;
 
-    for (int i = 0; i < SETTLE_TURNS_MAX && quiet < 3 && sim_node_up(h->node) && !sim_node_crashed(h->node); i++) {
+    for (int i = 0;
+         i < SETTLE_TURNS_MAX && quiet < 3 && sim_node_up(h->node) && !sim_node_crashed(h->node);
+         i++) {
         quiet = storage_turn(h) ? 0 : quiet + 1;
         sim_run_for(h->sim, TURN_US * 20);
     }
-    STORAGE_CHECK(quiet == 3 || !sim_node_up(h->node) || sim_node_crashed(h->node), "it never settles");
+    STORAGE_CHECK(quiet == 3 || !sim_node_up(h->node) || sim_node_crashed(h->node),
+                  "it never settles");
 }
 
 /* -- operations -- */
@@ -314,7 +334,8 @@ static enum err build(const struct storage_sent *s, int32_t sequence, struct buf
                              .last_offset_delta = s->records - 1,
                              .base_timestamp = s->timestamp,
                              .max_timestamp = s->timestamp + s->records - 1,
-                             .producer_id = s->producer < 0 ? BATCH_NO_PRODUCER_ID : 1000 + s->producer,
+                             .producer_id =
+                                 s->producer < 0 ? BATCH_NO_PRODUCER_ID : 1000 + s->producer,
                              .producer_epoch = s->producer < 0 ? -1 : 0,
                              .base_sequence = s->producer < 0 ? BATCH_NO_SEQUENCE : sequence,
                              .record_count = s->records};
@@ -359,11 +380,13 @@ enum err storage_append(struct storage_host *h, int log, const struct storage_se
                                 .sequence = sequence};
 
         STORAGE_CHECK(appended.base_offset == m->end && appended.last_offset == b.next_offset - 1,
-                      "offset %" PRId64 " was given where %" PRId64 " is next", appended.base_offset, m->end);
+                      "offset %" PRId64 " was given where %" PRId64 " is next",
+                      appended.base_offset, m->end);
         batch_stamp(batch.at, m->end, sent->epoch);
         model_add(m, &b, buf_view(&batch));
         if (sent->producer >= 0) {
             m->sequence_next[sent->producer] += sent->records;
+            m->kept[sent->producer] = MIN(m->kept[sent->producer] + 1, (int)PRODUCER_BATCHES_KEPT);
         }
         if (g->settings.relaxed) {
             STORAGE_CHECK(plog_durable_end(g->log) == m->end, "relaxed and not answered at once");
@@ -456,10 +479,12 @@ static void compare_read(const struct storage_log *g, const struct plog_read *r)
             b++;
         }
     }
-    STORAGE_CHECK(at == r->next_offset, "next offset %" PRId64 " after %" PRId64, r->next_offset, at);
+    STORAGE_CHECK(at == r->next_offset, "next offset %" PRId64 " after %" PRId64, r->next_offset,
+                  at);
 }
 
-enum err storage_read(struct storage_host *h, int log, int64_t offset, size_t bytes_max, int64_t *next)
+enum err storage_read(struct storage_host *h, int log, int64_t offset, size_t bytes_max,
+                      int64_t *next)
 {
     struct storage_log *g = &h->logs[log];
     struct waiting w = {false};
@@ -495,13 +520,16 @@ static void check_producers(const struct storage_log *g)
         struct producer_duplicate d;
         struct batch_header h;
 
-        if (b->producer < 0 || kept[b->producer]++ >= PRODUCER_BATCHES_KEPT || b->base_offset < m->start) {
+        if (b->producer < 0 || kept[b->producer]++ >= m->kept[b->producer] ||
+            b->base_offset < m->start) {
             continue;
         }
-        STORAGE_CHECK(batch_header_read(bytes_slice(buf_view(&m->bytes), b->at, b->len), &h) == OK, "model");
+        STORAGE_CHECK(batch_header_read(bytes_slice(buf_view(&m->bytes), b->at, b->len), &h) == OK,
+                      "model");
         enum producer_verdict v = producers_check(plog_producers(g->log), &h, &d);
         STORAGE_CHECK(v == PRODUCER_DUPLICATE && d.base_offset == b->base_offset,
-                      "%s: a retry of offset %" PRId64 " gets verdict %d", g->topic, b->base_offset, (int)v);
+                      "%s: a retry of offset %" PRId64 " gets verdict %d", g->topic, b->base_offset,
+                      (int)v);
     }
     for (int p = 0; p < STORAGE_PRODUCERS; p++) {
         struct batch_header h = {.producer_id = 1000 + p,
@@ -529,8 +557,8 @@ void storage_check_log(struct storage_host *h, int log)
         if (e != OK && sim_node_crashed(h->node)) {
             return;
         }
-        STORAGE_CHECK(e == OK, "%s-%d: offset %" PRId64 " reads as %s: %s", g->topic, g->key.partition, at,
-                      err_name(e), err_crumb());
+        STORAGE_CHECK(e == OK, "%s-%d: offset %" PRId64 " reads as %s: %s", g->topic,
+                      g->key.partition, at, err_name(e), err_crumb());
         STORAGE_CHECK(next > at, "%s: nothing at offset %" PRId64, g->topic, at);
         at = next;
     }
@@ -567,7 +595,8 @@ static void find_done(struct plog_find *f)
     ((struct waiting *)f->context)->done = true;
 }
 
-enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t, int64_t *offset)
+enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t,
+                      int64_t *offset)
 {
     struct waiting w = {false};
     struct plog_find f = {.log = h->logs[log].log,
@@ -583,6 +612,8 @@ enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind,
             return ERR_CLOSED;
         }
     }
-    *offset = f.offset;
+    if (f.err == OK) {
+        *offset = f.offset;
+    }
     return f.err;
 }

@@ -38,6 +38,8 @@ struct model {
     int64_t end, acked;
     uint64_t start_ticket;
     int32_t sequence_next[STORAGE_PRODUCERS];
+    int kept
+        [STORAGE_PRODUCERS]; /* batches that are surely remembered: a cut forgets without finding older ones */
 };
 
 struct storage_log {
@@ -63,7 +65,7 @@ struct storage_host {
     struct store *stores[STORAGE_CORES_MAX];
     struct storage_log logs[STORAGE_LOGS];
     bool up;
-    bool late_durable; /* a call of on_durable after the process ended */
+    bool expect_damage; /* the test breaks bytes itself */
 };
 
 struct storage_sent {
@@ -97,12 +99,14 @@ bool storage_turn(struct storage_host *h);
 /* Turns and time until nothing happens; at most a virtual minute. */
 void storage_settle(struct storage_host *h);
 /* Reads from `offset` and compares; gives where to go on. */
-enum err storage_read(struct storage_host *h, int log, int64_t offset, size_t bytes_max, int64_t *next);
+enum err storage_read(struct storage_host *h, int log, int64_t offset, size_t bytes_max,
+                      int64_t *next);
 /* Every log from start to durable end, and its producers. */
 void storage_check(struct storage_host *h);
 void storage_check_log(struct storage_host *h, int log);
 /* The first record with timestamp >= t as the model has it; false: none. */
 bool storage_model_find(const struct model *m, int64_t t, int64_t *offset);
-enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t, int64_t *offset);
+enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t,
+                      int64_t *offset);
 /* A random batch boundary of the model, from `from` on. */
 int64_t storage_boundary(struct storage_host *h, int log, int64_t from);

@@ -19,10 +19,11 @@ static void end(struct storage_host *h, struct sim *sim)
 
 static void append(struct storage_host *h, int log, int records, int bytes)
 {
-    CHECK_OK(storage_append(h, log, &(struct storage_sent){.records = records,
-                                                           .value_bytes = bytes,
-                                                           .timestamp = 1000 + h->logs[log].model.end,
-                                                           .producer = -1}));
+    CHECK_OK(storage_append(h, log,
+                            &(struct storage_sent){.records = records,
+                                                   .value_bytes = bytes,
+                                                   .timestamp = 1000 + h->logs[log].model.end,
+                                                   .producer = -1}));
 }
 
 TEST(an_append_is_durable_after_its_group_and_read_from_memory)
