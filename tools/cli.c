@@ -133,12 +133,27 @@ static int exit_of(enum err e)
     UNREACHABLE();
 }
 
+const char *cli_crumb(const struct cli *c)
+{
+    struct bytes crumb = bytes_of(err_crumb());
+    size_t end = crumb.len;
+
+    while (crumb.len > 0 && crumb.at[crumb.len - 1] == ')' && end > 0 && crumb.at[end - 1] != '(') {
+        end--;
+    }
+    if (end == 0 || end == crumb.len) {
+        return err_crumb();
+    }
+    crumb = bytes_trim(bytes_slice(crumb, 0, end - 1));
+    struct bytes text = arena_format(c->arena, "%.*s%c", BYTES_ARG(crumb), 0);
+    return text.at == NULL ? err_crumb() : (const char *)text.at;
+}
+
 int cli_fail_err(const struct cli *c, enum err e, const char *doing)
 {
-    const char *crumb = err_crumb();
+    const char *crumb = cli_crumb(c);
 
-    return cli_fail(c, exit_of(e), "%s: %s%s%s", doing, err_text(e), crumb[0] == 0 ? "" : ": ",
-                    crumb);
+    return cli_fail(c, exit_of(e), "%s: %s", doing, crumb[0] == 0 ? err_text(e) : crumb);
 }
 
 int cli_fail_kafka(const struct cli *c, struct bytes what, enum kafka_error error,
@@ -377,7 +392,7 @@ int cli_connect(struct cli *c)
     return cli_fail(c, exit_of(e),
                     "cannot talk to a broker at %.*s: %s\n"
                     "  start one with 'weir dev', or name another with -b HOST:PORT",
-                    BYTES_ARG(bootstrap), err_crumb());
+                    BYTES_ARG(bootstrap), cli_crumb(c));
 }
 
 /* ---- running ---- */

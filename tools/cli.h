@@ -106,6 +106,8 @@ bool cli_number(const struct cli *c, enum cli_option o, int64_t otherwise, int64
 int cli_connect(struct cli *c);
 /* Prints "weir: ..." to standard error; returns `exit`. */
 int cli_fail(const struct cli *c, int exit, const char *format, ...) PRINTF_LIKE(3, 4);
+/* What the newest fail() said, without the place in the source. */
+const char *cli_crumb(const struct cli *c);
 /* The same for an enum err with its crumb: ERR_CLOSED is CLI_NO_SERVER and so on. */
 int cli_fail_err(const struct cli *c, enum err e, const char *doing);
 /* The same for an answer of the server: NOT_FOUND and DENIED codes are told apart. */

@@ -49,7 +49,7 @@ static int refused(struct cli *c, enum err e, const char *where)
     if (e == OK) {
         return CLI_OK;
     }
-    return cli_fail(c, e == ERR_NOMEM ? CLI_REFUSED : CLI_USAGE, "%s: %s", where, err_crumb());
+    return cli_fail(c, e == ERR_NOMEM ? CLI_REFUSED : CLI_USAGE, "%s: %s", where, cli_crumb(c));
 }
 
 static int set(struct cli *c, struct config *config, const char *name, struct bytes value)

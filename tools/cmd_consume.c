@@ -364,7 +364,7 @@ static int take_options(struct consume *k)
             "records are printed as json, jsonl, csv or by a pattern like '%%o %%v\\n'");
     }
     if (c->format == CLI_PATTERN && record_pattern_check(c->pattern) != OK) {
-        return cli_fail(c, CLI_USAGE, "-o %.*s: %s", BYTES_ARG(c->pattern), err_crumb());
+        return cli_fail(c, CLI_USAGE, "-o %.*s: %s", BYTES_ARG(c->pattern), cli_crumb(c));
     }
     return CLI_OK;
 }

@@ -25,7 +25,7 @@ static struct cluster_offset *ask(struct cli *c, const struct metadata_response_
 
     if (q != NULL &&
         cluster_offsets(c->client, c->arena, q, topic->partitions.len, isolation) != OK) {
-        (void)cli_fail(c, CLI_PARTLY, "%.*s: %s", BYTES_ARG(topic->name), err_crumb());
+        (void)cli_fail(c, CLI_PARTLY, "%.*s: %s", BYTES_ARG(topic->name), cli_crumb(c));
     }
     return q;
 }

@@ -303,15 +303,12 @@ static int print_end(struct produce *p)
     return fflush(stdout) == 0 ? CLI_OK : CLI_REFUSED;
 }
 
-/* What went wrong, if anything: `e` of reading and sending. */
-static int judge(struct produce *p, enum err e)
+/* What went wrong, if anything: `e` of sending, `exit` of reading. */
+static int judge(struct produce *p, enum err e, int exit)
 {
     const struct producer_outcome *o = producer_outcome(p->producer);
-    int exit = CLI_OK;
 
-    if (e == ERR_MALFORMED || e == ERR_USAGE || e == ERR_LIMIT) {
-        exit = cli_fail(p->cli, CLI_USAGE, "record %" PRId64 ": %s", p->line_count, err_crumb());
-    } else if (o->failed > 0) {
+    if (o->failed > 0) {
         struct bytes what =
             arena_format(p->cli->arena, "%.*s[%d]", BYTES_ARG(p->topic.name), o->partition);
         exit = cli_fail_kafka(p->cli, what, o->error, bytes_of(o->message));
@@ -325,20 +322,16 @@ static int judge(struct produce *p, enum err e)
 static int run(struct produce *p)
 {
     enum err e = add_all(p);
-    const char *crumb = err_crumb();
-    bool lost = e != OK && e != ERR_MALFORMED && e != ERR_USAGE && e != ERR_NOT_FOUND;
+    int exit = CLI_OK;
 
-    if (!lost) {
-        char kept[256];
-        (void)snprintf(kept, sizeof(kept), "%s", crumb);
-        enum err sent = flush(p);
-        if (e == OK) {
-            e = sent;
-        } else if (sent == OK) {
-            e = fail(e, "%s", kept); /* the newest crumb is of the record again */
-        }
+    if (e == ERR_MALFORMED || e == ERR_USAGE || e == ERR_LIMIT) {
+        exit =
+            cli_fail(p->cli, CLI_USAGE, "record %" PRId64 ": %s", p->line_count, cli_crumb(p->cli));
+        e = OK; /* those before it are sent */
     }
-    int exit = judge(p, e), end = print_end(p);
+    e = e == OK ? flush(p) : e;
+    exit = judge(p, e, exit);
+    int end = print_end(p);
     exit = exit == CLI_OK ? end : exit;
     return exit == CLI_OK && env_linux_stop_asked() ? CLI_INTERRUPTED : exit;
 }

@@ -81,7 +81,7 @@ static int ask_all(struct cli *c, struct bytes name, struct description *d)
     }
     if (cluster_offsets(c->client, c->arena, starts, count, CLUSTER_READ_ALL) != OK ||
         cluster_offsets(c->client, c->arena, ends, count, CLUSTER_READ_ALL) != OK) {
-        (void)fprintf(stderr, "weir: some offsets cannot be had: %s\n", err_crumb());
+        (void)fprintf(stderr, "weir: some offsets cannot be had: %s\n", cli_crumb(c));
     }
     d->starts = starts;
     d->ends = ends;

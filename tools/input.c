@@ -11,7 +11,7 @@
 #include "base/env_linux.h"
 #include "base/mem.h"
 
-enum { READ_BYTES = 64 << 10 };
+enum { READ_BYTES = 64 << 10, INPUT_EVENTS = 4 };
 
 struct input {
     struct env *env;
@@ -84,22 +84,24 @@ static enum err read_more(struct input *in)
 /* Watched only meanwhile: others wait in this poller, too. */
 static enum err wait_more(struct input *in, int64_t wait_us, bool (*is_stopped)(void))
 {
-    struct env_event event = {.tag = NULL};
+    struct env_event events[INPUT_EVENTS];
+    bool ready = false;
     int input = env_linux_standard_input();
 
     if (env_watch(in->env, in->poller, input, ENV_READABLE, in) != OK) {
         return OK; /* a file: it is always ready */
     }
     do {
-        if (env_poll(in->env, in->poller, &event, 1, wait_us) == 0) {
-            event.tag = NULL;
+        int n = env_poll(in->env, in->poller, events, INPUT_EVENTS, wait_us);
+        for (int i = 0; i < n; i++) {
+            ready = ready || events[i].tag == in;
         }
-    } while (event.tag != in && wait_us < 0 && !is_stopped());
+    } while (!ready && wait_us < 0 && !is_stopped());
     env_unwatch(in->env, in->poller, input);
     if (is_stopped()) {
         return fail(ERR_CLOSED, "told to stop");
     }
-    return event.tag == in ? OK : ERR_AGAIN;
+    return ready ? OK : ERR_AGAIN;
 }
 
 enum err input_line(struct input *in, int64_t wait_us, bool (*is_stopped)(void), struct bytes *out)
