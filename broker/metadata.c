@@ -315,21 +315,30 @@ static enum err load_batch(void *context, struct bytes batch)
     return metadata_writer_replay(context, batch);
 }
 
-/* This broker as clients find it: its advertised address, or whatever they reached it at. */
+static bool is_reachable(const struct listener_config *l)
+{
+    return l->host.len > 0 && l->port != 0 && !bytes_equal(l->host, BYTES("0.0.0.0")) &&
+           !bytes_equal(l->host, BYTES("::"));
+}
+
+/* This broker as clients find it: its advertised address, else the one it listens at, unless that is no
+ * address to reach it at; then whatever they reached it at. */
 static void put_self(struct metadata *m, struct image_edit *edit, struct bytes cluster_id)
 {
     const struct config *config = m->core->config;
+    const enum config_key keys[] = {CONFIG_ADVERTISED_LISTENERS, CONFIG_LISTENERS};
     struct listener_config listeners[LISTENER_COUNT_MAX];
     struct image_broker self = {.id = m->core->node->broker_id,
                                 .host = BYTES(""),
                                 .rack = config_text(config, CONFIG_BROKER_RACK)};
-    int count = 0;
 
-    enum err e =
-        config_listeners(config_text(config, CONFIG_ADVERTISED_LISTENERS), listeners, &count);
-    if (e == OK && count > 0) {
-        self.host = listeners[0].host;
-        self.port = listeners[0].port;
+    for (size_t i = 0; i < COUNT_OF(keys) && self.host.len == 0; i++) {
+        int count = 0;
+        enum err e = config_listeners(config_text(config, keys[i]), listeners, &count);
+        if (e == OK && count > 0 && is_reachable(&listeners[0])) {
+            self.host = listeners[0].host;
+            self.port = listeners[0].port;
+        }
     }
     image_edit_broker_put(edit, &self);
     image_edit_cluster(edit, cluster_id, self.id);
