@@ -412,12 +412,32 @@ enum err recovery_payload(struct store_recovery *r, const struct recovered_entry
 
 /* -- begin -- */
 
+/* The directory that holds the data directory: a name is durable when its directory is synced, and that goes for
+ * the data directory's own name, too. */
+static void parent_of(const char *path, char out[ENV_PATH_BYTES])
+{
+    size_t len = strlen(path);
+
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    (void)snprintf(out, ENV_PATH_BYTES, "%.*s", len == 0 ? 1 : (int)len, len == 0 ? "." : path);
+}
+
 static enum err make_dirs(struct store_recovery *r)
 {
-    char topics[ENV_PATH_BYTES];
+    char topics[ENV_PATH_BYTES], parent[ENV_PATH_BYTES];
 
     (void)snprintf(topics, sizeof(topics), "%.900s/topics", r->data_dir);
+    parent_of(r->data_dir, parent);
     TRY(env_mkdir(r->env, r->data_dir));
+    TRY(env_sync_dir(r->env, parent));
     char lock[ENV_PATH_BYTES];
     (void)snprintf(lock, sizeof(lock), "%.900s/lock", r->data_dir);
     TRY(env_lock(r->env, lock, &r->lock));

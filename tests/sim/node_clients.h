@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/env.h"
+#include "schema/errors.h"
 
 enum {
     NODE_TOPIC_PARTITIONS = 5,
@@ -54,4 +55,6 @@ int64_t node_reader_end(const struct node_reader *r);
 struct node_value node_reader_value(const struct node_reader *r, int64_t offset);
 /* The high watermark of the last answer that had one, -1 before. */
 int64_t node_reader_high_watermark(const struct node_reader *r);
+/* Of the last answer. */
+enum kafka_error node_reader_error(const struct node_reader *r);
 const char *node_reader_wrong(const struct node_reader *r);

@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-enum { STEP_US = 100000, ARENA_BYTES = 64 << 20 };
+enum { STEP_US = 100000, ARENA_BYTES = 64 << 20, NOTHING_NEW_US = 50000 };
 
 struct node_reader {
     struct kafka_link link;
@@ -25,9 +25,11 @@ struct node_reader {
     struct sim_random random;
     struct arena arena;
     int16_t fetch_version;
-    bool asked;
+    bool asked, stopping;
     struct node_value values[NODE_READER_VALUES_MAX];
     int64_t end, high_watermark;
+    enum kafka_error error; /* of the last answer */
+    uint64_t ask_us;        /* not before */
     const char *wrong;
     char wrong_text[160];
 };
@@ -133,11 +135,16 @@ static void answer(void *context, const struct kafka_link_waiting *asked, struct
         return;
     }
     const struct fetch_response_partition *p = &rs.responses.at[0].partitions.at[0];
+    r->error = p->error_code;
     if (p->error_code == KAFKA_OFFSET_OUT_OF_RANGE) {
         is_wrong(r, "out of range: what was read is gone", r->end, p->high_watermark);
     }
     if (p->error_code != KAFKA_NONE) {
+        r->ask_us = env_now_us(r->link.env) + NOTHING_NEW_US;
         return; /* no such topic yet, no leader yet */
+    }
+    if (p->records.len == 0) {
+        r->ask_us = env_now_us(r->link.env) + NOTHING_NEW_US;
     }
     take_records(r, p->records);
     r->high_watermark = p->high_watermark;
@@ -158,10 +165,11 @@ static bool step(void *context)
     struct node_reader *r = context;
 
     kafka_link_poll(&r->link, STEP_US);
-    if (r->link.connected && !r->asked && r->wrong == NULL) {
+    if (r->link.connected && !r->asked && r->wrong == NULL &&
+        env_now_us(r->link.env) >= r->ask_us) {
         ask(r);
     }
-    return r->wrong == NULL;
+    return r->wrong == NULL && !r->stopping;
 }
 
 struct node_reader *node_reader_new(struct env *e, const struct node_reader_options *options)
@@ -184,6 +192,8 @@ struct node_reader *node_reader_new(struct env *e, const struct node_reader_opti
 
 void node_reader_free(struct node_reader *r)
 {
+    r->stopping = true;
+    env_wake(r->link.env, r->link.poller);
     env_thread_join(r->link.env, r->thread);
     kafka_link_deinit(&r->link);
     arena_deinit(&r->arena);
@@ -209,4 +219,9 @@ int64_t node_reader_high_watermark(const struct node_reader *r)
 const char *node_reader_wrong(const struct node_reader *r)
 {
     return r->wrong;
+}
+
+enum kafka_error node_reader_error(const struct node_reader *r)
+{
+    return r->error;
 }

@@ -31,7 +31,7 @@ struct node_writer {
     int32_t *batch_from; /* batch k holds values batch_from[k] .. batch_from[k + 1] - 1 */
     int64_t *batch_offset;
     int32_t batch_count, acked, sent; /* batches */
-    bool topic_there, asked;
+    bool topic_there, asked, stopping;
     int16_t produce_version;
     const char *wrong;
     char wrong_text[160];
@@ -205,7 +205,7 @@ static bool step(void *context)
         kafka_link_drop(&w->link); /* out of patience, for no reason */
     }
     go_on(w);
-    return w->acked < w->batch_count && w->wrong == NULL;
+    return w->acked < w->batch_count && w->wrong == NULL && !w->stopping;
 }
 
 struct node_writer *node_writer_new(struct env *e, const struct node_writer_options *options)
@@ -235,6 +235,8 @@ struct node_writer *node_writer_new(struct env *e, const struct node_writer_opti
 
 void node_writer_free(struct node_writer *w)
 {
+    w->stopping = true;
+    env_wake(w->link.env, w->link.poller);
     env_thread_join(w->link.env, w->thread);
     kafka_link_deinit(&w->link);
     arena_deinit(&w->arena);
