@@ -225,15 +225,19 @@ static enum err next_file(struct journal *j, uint64_t need)
     list_add_last(&j->used, &f->link);
     j->current = f;
     j->position = JOURNAL_BLOCK_BYTES;
-    journal_file_header_write(j->header, &(struct journal_file_header){
-                                             .incarnation = j->incarnation,
-                                             .core = j->core,
-                                             .number = f->number,
-                                             .generation = f->generation,
-                                             .first_sequence = j->sequence_next,
-                                             .durable_before = j->sequence_durable,
-                                             .live_from = file_of(list_first(&j->used))->generation,
-                                             .salt = f->salt});
+
+    struct list_link *oldest = list_first(&j->used);
+
+    ASSERT(oldest != NULL);
+    journal_file_header_write(
+        j->header, &(struct journal_file_header){.incarnation = j->incarnation,
+                                                 .core = j->core,
+                                                 .number = f->number,
+                                                 .generation = f->generation,
+                                                 .first_sequence = j->sequence_next,
+                                                 .durable_before = j->sequence_durable,
+                                                 .live_from = file_of(oldest)->generation,
+                                                 .salt = f->salt});
     return OK;
 }
 
