@@ -293,7 +293,6 @@ static void free_running(struct connections *cs)
     while ((link = list_take_first(&cs->running)) != NULL) {
         struct exchange *e = CONTAINER_OF(link, struct exchange, running);
         ASSERT(e->connection == NULL);
-        e->rq.sent = NULL; /* it was not finished: what that would look at may not be there */
         exchange_free(e);
     }
     while ((link = list_take_first(&cs->free_exchanges)) != NULL) {

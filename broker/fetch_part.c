@@ -52,8 +52,9 @@ void fetch_data_return(struct core *from, struct fetch_part *parts, int32_t coun
         struct fetch_data *d = parts[i].data;
 
         if (d != NULL) {
-            ASSERT(from->fetch_lent >= d->read.bytes);
-            from->fetch_lent -= d->read.bytes;
+            /* What was still on its way here when the node stopped has not been counted. */
+            ASSERT(from->fetch_lent >= d->read.bytes || from->node->closing);
+            from->fetch_lent -= MIN(d->read.bytes, from->fetch_lent);
             d->next = chains[d->home->index];
             chains[d->home->index] = d;
             parts[i].data = NULL;

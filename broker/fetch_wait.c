@@ -209,5 +209,6 @@ void fetch_start(struct fetch *f)
 
 void fetch_end(struct fetch *f)
 {
+    timer_wheel_cancel(&f->rq->core->timers, &f->timer);
     fetch_data_return(f->rq->core, f->parts, f->count);
 }

@@ -37,5 +37,6 @@ struct fetch {
 
 /* The request is held until done() returned. */
 void fetch_start(struct fetch *f);
-/* Gives back what was read, once the reply is sent or nobody wants it. */
+/* Gives back what was read, once the reply is sent or nobody wants it. Also of a fetch that is still under way
+ * when the node is taken apart. */
 void fetch_end(struct fetch *f);

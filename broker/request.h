@@ -30,7 +30,8 @@ struct request {
     size_t frame_bytes;
     void *in, *out; /* typed by the API */
     /* Called once the reply was handed to the socket or the connection died: release what the reply
-     * pointed to (chunks). May be NULL. */
+     * pointed to (chunks). May be NULL. Also called for a request that is still under way when the node is
+     * taken apart (node->closing): then it takes the request's timers away as well. */
     void (*sent)(struct request *rq);
     void *handler_state; /* the handler's own */
     struct reply_range *ranges_first, *ranges_last;

@@ -398,9 +398,8 @@ static void fetched(struct fetch *fetch)
 {
     struct fetching *f = CONTAINER_OF(fetch, struct fetching, fetch);
 
-    if (fetch->bytes > 0) {
-        fetch->rq->handler_state = f;
-        fetch->rq->sent = sent;
+    if (fetch->bytes == 0) {
+        fetch->rq->sent = NULL; /* nothing is lent: the request's memory may go before the reply */
     }
     if (!choose(f)) {
         return;
@@ -439,5 +438,7 @@ void handle_fetch(struct request *rq, const struct fetch_request *in, struct fet
     for (int32_t i = 0; i < f->count; i++) {
         begin_part(f, rq, i);
     }
+    rq->handler_state = f;
+    rq->sent = sent;
     fetch_start(&f->fetch);
 }

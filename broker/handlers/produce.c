@@ -119,6 +119,7 @@ static void part_ended(struct producing *p)
         return;
     }
     timer_wheel_cancel(&p->rq->core->timers, &p->timer);
+    p->rq->sent = NULL;
     for (int32_t i = 0; i < p->count; i++) {
         failed = failed || p->parts[i].out->error_code != KAFKA_NONE;
     }
@@ -149,6 +150,14 @@ static void time_is_up(struct timer *t)
             append_cancel(&p->parts[i].append);
         }
     }
+}
+
+/* The node is taken apart while this waits. */
+static void dropped(struct request *rq)
+{
+    struct producing *p = rq->handler_state;
+
+    timer_wheel_cancel(&rq->core->timers, &p->timer);
 }
 
 /* ---- one part ---- */
@@ -404,6 +413,8 @@ void handle_produce(struct request *rq, const struct produce_request *in,
         }
     }
     if (p->pending > 1 && in->acks != 0) {
+        rq->handler_state = p;
+        rq->sent = dropped;
         request_timer(rq, &p->timer, (uint64_t)MAX(in->timeout_ms, 0) * 1000);
     }
     part_ended(p);

@@ -82,3 +82,48 @@ TEST(visits_run_in_the_order_of_submission_and_come_back)
     }
     rig_end(rig);
 }
+
+/* Requests in every state a request can be in, then the node is taken apart: nothing of them is touched. */
+TEST(a_node_that_stops_in_the_middle_leaves_nothing_behind)
+{
+    for (int ran = 0; ran < 2; ran++) {
+        struct rig *rig = rig_new(arena, 2);
+        struct bytes b = rig_batch(rig, (struct rig_batch){0});
+        static const int64_t offsets[4] = {0};
+        struct served *s[6];
+        struct list_offsets_request *list = ARENA_NEW(arena, struct list_offsets_request);
+
+        rig_topic(rig, "t", 4, NULL);
+        rig_fill(rig, "t", 0, 1);
+        rig_fill(rig, "t", 3, 1);
+        rig_log(rig, "t", 2)->full = true;
+        rig_log(rig, "t", 3)->cold = true;
+        struct fetch_request *wait = rig_fetch_of(rig, "t", 1, (int64_t[]){1});
+        wait->topics.at[0].partitions.at[0].partition = 1;
+        wait->topics.at[0].partitions.at[0].fetch_offset = 0;
+        list_offsets_request_init(list);
+        list->topics = list_offsets_request_topics_new(arena, 1);
+        list->topics.at[0].name = BYTES("t");
+        list->topics.at[0].partitions = list_offsets_request_partitions_new(arena, 1);
+        list->topics.at[0].partitions.at[0].partition_index = 3;
+        s[0] = rig_produce(rig, 0, 9, rig_produce_one(rig, "t", 1, -1, b)); /* for the disk */
+        s[1] = rig_produce(rig, 0, 9, rig_produce_one(rig, "t", 2, -1, b)); /* for memory */
+        s[2] = rig_fetch(rig, 0, 12, wait);                                 /* for bytes */
+        s[3] = rig_fetch(rig, 0, 12, rig_fetch_of(rig, "t", 1, offsets));   /* for its client */
+        s[4] = rig_fetch(rig, 1, 12, rig_fetch_of(rig, "t", 4, offsets));   /* for a read */
+        s[5] = rig_list_offsets(rig, 0, 11, list);                          /* for a search */
+        if (ran == 1) {
+            rig_run(rig);
+            rig_log(rig, "t", 1)->durable = 1; /* an answer is on its way when all ends */
+        }
+        rig_stop(rig);
+        for (int i = 0; i < 6; i++) {
+            served_drop(s[i]);
+        }
+        for (int32_t i = 0; i < 4; i++) {
+            fake_plog_sync(rig_log(rig, "t", i));
+            fake_plog_answer(rig_log(rig, "t", i));
+        }
+        rig_end(rig);
+    }
+}

@@ -94,6 +94,9 @@ struct served *rig_epochs(struct rig *rig, int core, int16_t version,
                           const struct offset_for_leader_epoch_request *in);
 /* The reply was sent, or dropped. */
 void served_end(struct served *s);
+/* No core runs any more: messages are lost, and requests go as they are. */
+void rig_stop(struct rig *rig);
+void served_drop(struct served *s);
 
 struct rig_batch {
     int records, value_bytes; /* 0: 1 record of 10 bytes */

@@ -443,7 +443,7 @@ TEST(a_node_may_be_freed_while_requests_are_served)
     CHECK_EQ(engine_seen()->held_count, 1);
     sim_node_kill(e.server);
     node_free(e.node);
-    CHECK_EQ(engine_seen()->sent, 0);
+    CHECK_EQ(engine_seen()->sent, 1); /* so that it lets go what it holds */
     client_close(&c);
     config_free(e.config);
     sim_free(e.sim);
