@@ -101,8 +101,8 @@ struct connections {
 
 /* ERR_NOMEM. c->connections is set. */
 enum err connections_new(struct core *c, const struct connection_limits *limits);
-/* Closes every socket and frees every request; those still being served without calling their `sent`. No
- * core runs any more, and the connections themselves stay the listener's. */
+/* Closes every socket and frees every request, also those still being served; their `sent` is called. No core
+ * runs any more, and the connections themselves stay the listener's. */
 void connections_free(struct core *c);
 
 /* Lends the connection to core `to`. Memory from mem_alloc, cleared; socket, addresses, home and ended are
