@@ -13,14 +13,14 @@
  *          A reply never leaves while a part is away: `waiting` counts until the last message is back.
  * MEMORY   All replies of a core that are not sent together may point to as many log bytes as its requests may
  *          hold. Past that a fetch still gets its one batch, so everybody moves on.
- * TIME     One timer: the deadline, or sooner to see whether the client has gone.
+ * TIME     One timer: the deadline, or sooner to see whether the client has gone or the node stops.
  * OWNER    The request's core.
  */
 #include "broker/fetch_wait.h"
 
 #include "broker/connection.h"
 
-enum { LOOK_FOR_CLIENT_US = 1000 * 1000 };
+enum { LOOK_UP_US = 1000 * 1000 };
 
 static void decide(struct fetch *f);
 static void pump(struct fetch *f);
@@ -140,7 +140,7 @@ static void set_timer(struct fetch *f)
 {
     uint64_t now = f->rq->core->now_us;
 
-    request_timer(f->rq, &f->timer, MIN(f->deadline_us - now, LOOK_FOR_CLIENT_US));
+    request_timer(f->rq, &f->timer, MIN(f->deadline_us - now, LOOK_UP_US));
 }
 
 static void timer_fired(struct timer *t)
@@ -148,7 +148,8 @@ static void timer_fired(struct timer *t)
     struct fetch *f = CONTAINER_OF(t, struct fetch, timer);
 
     ASSERT(f->state == FETCH_WAITING);
-    if (f->rq->core->now_us >= f->deadline_us || request_abandoned(f->rq)) {
+    if (f->rq->core->now_us >= f->deadline_us || request_abandoned(f->rq) ||
+        f->rq->core->stopping) {
         f->deadline_us = 0;
         start_round(f);
     } else {

@@ -170,6 +170,21 @@ TEST(a_client_that_has_gone_does_not_wait_to_the_end)
     rig_end(rig);
 }
 
+TEST(a_node_that_stops_answers_who_waits)
+{
+    struct rig *rig = rig_new(arena, 1);
+
+    rig_topic(rig, "t", 1, NULL);
+    struct fetch_request *in = rig_fetch_of(rig, "t", 1, at_zero);
+    in->max_wait_ms = INT32_MAX;
+    struct served *s = rig_fetch(rig, 0, 12, in);
+    rig->cores[0].stopping = true;
+    rig_wait(rig, 1100 * 1000);
+    CHECK_EQ(served_fetched(s, 0)->error_code, KAFKA_NONE);
+    served_end(s);
+    rig_end(rig);
+}
+
 TEST(bytes_that_come_between_look_and_wait_are_not_missed)
 {
     struct rig *rig = rig_new(arena, 2);
