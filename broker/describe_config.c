@@ -52,8 +52,8 @@ static void add_broker_key(void *context, struct bytes element)
 }
 
 void describe_topic_config(const struct config *c, enum topic_config_key key,
-                           const struct image_config *configs, int32_t config_count,
-                           struct arena *arena, struct described_config *out)
+                           struct own_configs own, struct arena *arena,
+                           struct described_config *out)
 {
     const struct config_info *info = topic_config_info(key);
     struct bytes name = bytes_of(info->name);
@@ -64,9 +64,9 @@ void describe_topic_config(const struct config *c, enum topic_config_key key,
         .name = name, .type = type_numbers[info->type], .documentation = documentation(info)};
     out->value = topic_config_default(c, key, arena, &from);
     out->source = from == CONFIG_KEY_COUNT ? DESCRIBED_DEFAULT : DESCRIBED_STATIC_BROKER;
-    for (int32_t i = 0; i < config_count; i++) {
-        if (bytes_equal(configs[i].key, name)) {
-            out->value = configs[i].value;
+    for (int32_t i = 0; i < own.len; i++) {
+        if (bytes_equal(own.at[i].key, name)) {
+            out->value = own.at[i].value;
             out->source = DESCRIBED_TOPIC;
             add_synonym(out, name, out->value, DESCRIBED_TOPIC);
         }

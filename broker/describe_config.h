@@ -27,9 +27,14 @@ struct described_config {
     struct bytes documentation;
 };
 
-/* `configs`: what is set on the topic. */
+/* What is set on a topic itself. */
+struct own_configs {
+    const struct image_config *at;
+    int32_t len;
+};
+
 void describe_topic_config(const struct config *c, enum topic_config_key key,
-                           const struct image_config *configs, int32_t config_count,
-                           struct arena *arena, struct described_config *out);
+                           struct own_configs own, struct arena *arena,
+                           struct described_config *out);
 void describe_broker_config(const struct config *c, enum config_key key,
                             struct described_config *out);

@@ -1,4 +1,7 @@
-/* broker/handlers/describe_cluster.c: DescribeCluster (KIP-700, KIP-919): who is here. */
+/* broker/handlers/describe_cluster.c: DescribeCluster (KIP-700, KIP-919): who is here.
+ *
+ * WHY      Tools ask this instead of a Metadata request without topics; the answer is the same image.
+ */
 #include "schema/describe_cluster.h"
 #include "broker/handler.h"
 

@@ -71,13 +71,14 @@ static void describe_topic(const struct description *d)
         return;
     }
     d->out->configs = describe_configs_response_configs_new(d->rq->arena, TOPIC_CONFIG_KEY_COUNT);
+    struct own_configs own = {topic->configs, topic->config_count};
     int32_t room = d->out->configs.len;
     d->out->configs.len = 0;
     for (int32_t i = 0; i < room; i++) {
         struct described_config c;
         if (wanted(d->resource, topic_config_info((enum topic_config_key)i)->name)) {
-            describe_topic_config(d->rq->core->config, (enum topic_config_key)i, topic->configs,
-                                  topic->config_count, d->rq->arena, &c);
+            describe_topic_config(d->rq->core->config, (enum topic_config_key)i, own, d->rq->arena,
+                                  &c);
             add(d, &c);
         }
     }

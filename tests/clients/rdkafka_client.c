@@ -93,8 +93,8 @@ static int write_all(int argc, char **argv)
 {
     struct deliveries d = {0, 0};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    int partitions = atoi(argv[4]);
-    long first = atol(argv[5]), count = atol(argv[6]);
+    int partitions = (int)strtol(argv[4], NULL, 10);
+    long first = strtol(argv[5], NULL, 10), count = strtol(argv[6], NULL, 10);
 
     set(conf, "bootstrap.servers", argv[2]);
     set(conf, "enable.idempotence", "true");
@@ -126,7 +126,7 @@ static int write_all(int argc, char **argv)
 static int read_all(char **argv)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    int partitions = atoi(argv[4]);
+    int partitions = (int)strtol(argv[4], NULL, 10);
     int64_t ends[PARTITION_COUNT_MAX], low, left = 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
 
