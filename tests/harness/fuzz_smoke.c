@@ -5,7 +5,7 @@
  * WHY      The targets should not rot between long fuzz runs: every test run feeds each of them the files
  *          given and a bounded number of inputs made from a fixed seed, in a second or two.
  * FORMAT   Input k is made from k alone: pure noise, or a file with bytes changed, cut, doubled or
- *          replaced by numbers that parsers trip over. "N passed, N failed" is the last line.
+ *          replaced by numbers that parsers trip over. The last line is "1 passed, 0 failed": one target.
  * FAILURE  A crash ends the program; the sanitizers' death call or the abort handler says which input it
  *          was and how to run that one alone.
  */
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sample_count; i++) {
         mem_free(samples[i].at);
     }
-    printf("%" PRIu64 " passed, 0 failed\n",
+    printf("%" PRIu64 " inputs\n1 passed, 0 failed\n",
            last + 1 - first + (first == 1 ? (uint64_t)sample_count : 0));
     return 0;
 }
