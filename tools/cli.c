@@ -24,7 +24,7 @@ const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_TIMEOUT] = {{"--timeout"}, "SECONDS", "give up a request after so long (10)"},
     [CLI_OPT_PARTITIONS] = {{"-p", "--partitions", "--partition"},
                             "N",
-                            "partitions; for records: which one"},
+                            "partitions: how many; of records: which ones, as 0,2,5-7"},
     [CLI_OPT_REPLICAS] = {{"-r", "--replicas"}, "N", "replicas of each partition"},
     [CLI_OPT_CONFIG] = {{"-c", "--config"},
                         "KEY=VALUE",

@@ -179,7 +179,7 @@ bool cli_position(const struct cli *c, struct bytes text, struct cli_position *o
 
 void moment_text(int64_t ms, char out[MOMENT_TEXT_BYTES])
 {
-    int64_t days = ms / DAY_MS - (ms % DAY_MS < 0 ? 1 : 0), left = ms - days * DAY_MS;
+    int64_t days = ms / DAY_MS - (ms % DAY_MS < 0 ? 1 : 0), left = (ms % DAY_MS + DAY_MS) % DAY_MS;
     int64_t year, month, day;
 
     date_of(days, &year, &month, &day);

@@ -213,8 +213,7 @@ static void print_object(const struct description *d)
 
 /* ---- the command ---- */
 
-/* One topic that was found; `at` counts those printed before. */
-static int print_one(struct cli *c, const struct description *d, int at)
+static struct cli_table *begin(struct cli *c)
 {
     static const struct cli_column columns[] = {
         {"TOPIC", "topic", CLI_TEXT},     {"PARTITION", "partition", CLI_NUMBER},
@@ -223,17 +222,21 @@ static int print_one(struct cli *c, const struct description *d, int at)
         {"END", "end", CLI_NUMBER},
     };
 
+    return cli_table_begin(c, columns, COUNT_OF(columns));
+}
+
+/* One topic that was found; `at` counts those printed before. */
+static int print_one(struct cli *c, const struct description *d, int at)
+{
     if (c->format == CLI_JSON || c->format == CLI_JSONL) {
         (void)fputs(c->format == CLI_JSONL ? "" : at == 0 ? "[" : ",\n ", stdout);
         print_object(d);
         (void)fputs(c->format == CLI_JSONL ? "\n" : "", stdout);
         return CLI_OK;
     }
-    if (c->format == CLI_TABLE) {
-        (void)fputs(at == 0 ? "" : "\n", stdout);
-        print_summary(d);
-    }
-    struct cli_table *t = cli_table_begin(c, columns, COUNT_OF(columns));
+    (void)fputs(at == 0 ? "" : "\n", stdout);
+    print_summary(d);
+    struct cli_table *t = begin(c);
     add_rows(c, t, d);
     return cli_table_end(t);
 }
@@ -245,12 +248,21 @@ int command_topic_describe(struct cli *c)
     if (exit != CLI_OK) {
         return exit;
     }
+    bool one_table = c->format == CLI_CSV || c->format == CLI_NAME;
+    struct cli_table *all = one_table ? begin(c) : NULL;
     for (int i = 0; i < c->argument_count; i++) {
         struct description d = {.configs = {NULL, 0}};
         exit = ask_all(c, c->arguments[i], &d);
-        exit = exit == CLI_OK ? print_one(c, &d, done) : exit;
+        if (exit == CLI_OK && all != NULL) {
+            add_rows(c, all, &d);
+        } else if (exit == CLI_OK) {
+            exit = print_one(c, &d, done);
+        }
         done += exit == CLI_OK;
         last = exit == CLI_OK ? last : exit;
+    }
+    if (all != NULL) {
+        return cli_table_end_partly(all, done, c->argument_count - done, last);
     }
     if (c->format == CLI_JSON) {
         (void)puts(done == 0 ? "[]" : "]");

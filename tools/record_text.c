@@ -75,8 +75,11 @@ bool record_text_is_metadata(struct bytes path)
 static const struct message_info *metadata_message(uint32_t type)
 {
     for (int i = 0; i < MESSAGE_COUNT; i++) {
-        if (message_table[i]->kind == MESSAGE_METADATA && message_table[i]->key == (int64_t)type) {
-            return message_table[i];
+        const struct message_info *m = message_table[i];
+        /* Those of __remote_log_metadata have numbers of their own. */
+        if (m->kind == MESSAGE_METADATA && m->key == (int64_t)type &&
+            strncmp(m->name, "Remote", strlen("Remote")) != 0) {
+            return m;
         }
     }
     return NULL;
