@@ -95,7 +95,7 @@ static enum err list_bases(struct opening *o)
 
 /* -- checkpoint -- */
 
-static void load_checkpoint(struct opening *o)
+static enum err load_checkpoint(struct opening *o)
 {
     char path[ENV_PATH_BYTES];
 
@@ -107,12 +107,16 @@ static void load_checkpoint(struct opening *o)
     if (e == OK) {
         e = checkpoint_read(buf_view(&o->checkpoint_bytes), &o->checkpoint);
     }
+    if (e == ERR_NOMEM || e == ERR_IO) {
+        return e;
+    }
     if (e != OK && e != ERR_NOT_FOUND) {
         log_warn("a checkpoint is not usable; all of the log is scanned", "dir=%s: %s", o->dir,
                  err_crumb());
     }
     o->believed = e == OK;
     o->start = e == OK ? o->checkpoint.start_offset : 0;
+    return OK;
 }
 
 static void note_control(struct opening *o)
@@ -436,7 +440,8 @@ static enum err bad_batch(struct opening *o, struct segment *g, struct segment_s
         segment_path(o->dir, g->summary.base_offset, ".log", path);
         return segment_file_cut(o->env, path, position); /* a torn tail */
     }
-    report(o, g->summary.base_offset, position, err_crumb());
+    report(o, g->summary.base_offset, position,
+           c->position >= c->size ? "the file ends" : err_crumb());
     if (behind != NULL && behind->offset >= l->end.offset) {
         skip_to(o, g, behind->position, behind->offset);
         segment_scan_seek(c, behind->position);
@@ -552,7 +557,7 @@ static enum err open_steps(struct opening *o)
     struct plog *l = o->log;
 
     TRY(list_bases(o));
-    load_checkpoint(o);
+    TRY(load_checkpoint(o));
     note_control(o);
     TRY(redo(o));
     TRY(list_bases(o));

@@ -33,6 +33,8 @@ enum {
 
 static void model_add(struct model *m, const struct model_batch *b, struct bytes bytes)
 {
+    uint64_t fail_in = mem_fail_nth(0); /* the model's memory does not fail */
+
     if (m->count == m->cap) {
         m->cap = MAX(m->cap * 2, (size_t)64);
         m->batches = sim_resize(m->batches, m->cap * sizeof(*m->batches));
@@ -41,8 +43,26 @@ static void model_add(struct model *m, const struct model_batch *b, struct bytes
     m->batches[m->count].at = m->bytes.len;
     m->batches[m->count].len = bytes.len;
     m->count++;
+    m->maybe = 0;
     STORAGE_CHECK(buf_add(&m->bytes, bytes) == OK, "the model has no memory");
     m->end = b->next_offset;
+    (void)mem_fail_nth(fail_in);
+}
+
+/* Batches that were taken back are there after all. */
+static void model_find_again(struct model *m, int64_t end)
+{
+    while (m->count < m->maybe && m->batches[m->count].next_offset <= end) {
+        const struct model_batch *b = &m->batches[m->count++];
+
+        m->bytes.len = b->at + b->len;
+        m->end = b->next_offset;
+        if (b->producer >= 0) {
+            m->sequence_next[b->producer] =
+                b->sequence + (int32_t)(b->next_offset - b->base_offset);
+            m->kept[b->producer] = MIN(m->kept[b->producer] + 1, (int)PRODUCER_BATCHES_KEPT);
+        }
+    }
 }
 
 static void model_cut(struct model *m, int64_t end)
@@ -90,6 +110,7 @@ static void on_durable(void *context, struct plog *l, enum err e)
             STORAGE_CHECK(plog_end(l) >= g->model.acked, "%s: durable appends were taken back",
                           g->topic);
         }
+        g->model.maybe = MAX(g->model.maybe, g->model.count);
         model_cut(&g->model, plog_end(l));
         return;
     }
@@ -194,12 +215,21 @@ static enum err start_stores(struct storage_host *h, struct store_recovery *r)
 }
 
 /* What was opened against what was promised. */
-static void compare_opened(struct storage_log *g)
+static void compare_opened(struct storage_host *h, struct storage_log *g)
 {
     struct model *m = &g->model;
     int64_t end = plog_end(g->log), start = plog_start(g->log);
 
+    if (h->expect_loss && end < m->acked) {
+        h->losses++;
+        g->damaged = true;
+    }
     if (g->damaged) {
+        return;
+    }
+    model_find_again(m, end);
+    if (h->expect_damage && plog_state(g->log) != OK) {
+        g->damaged = true;
         return;
     }
     STORAGE_CHECK(plog_state(g->log) == OK, "%s: opened as %s", g->topic,
@@ -245,7 +275,7 @@ enum err storage_start(struct storage_host *h, int cores)
                       "a log is called damaged");
     }
     for (int i = 0; i < STORAGE_LOGS; i++) {
-        compare_opened(&h->logs[i]);
+        compare_opened(h, &h->logs[i]);
     }
     return OK;
 }
@@ -367,7 +397,9 @@ enum err storage_append(struct storage_host *h, int log, const struct storage_se
     struct buf batch;
 
     buf_init(&batch, BATCH_BYTES_MAX);
+    uint64_t fail_in = mem_fail_nth(0);
     enum err e = build(sent, sequence, &batch);
+    (void)mem_fail_nth(fail_in);
     if (e == OK) {
         e = plog_append(g->log, buf_view(&batch), sent->epoch, env_wall_ms(h->env), &appended);
     }

@@ -34,6 +34,8 @@ struct model {
     struct buf bytes;
     struct model_batch *batches;
     size_t count, cap;
+    size_t
+        maybe; /* batches with those taken back after a failure: they may turn up after a start */
     int64_t start, start_acked; /* asked for; reported durable */
     int64_t end, acked;
     uint64_t start_ticket;
@@ -66,6 +68,9 @@ struct storage_host {
     struct storage_log logs[STORAGE_LOGS];
     bool up;
     bool expect_damage; /* the test breaks bytes itself */
+    bool expect_loss;   /* the disk lies: lost promises are counted, not failed */
+    int losses;
+    bool memory_may_fail; /* operations may answer ERR_NOMEM */
 };
 
 struct storage_sent {
