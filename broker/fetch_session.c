@@ -291,7 +291,7 @@ static bool make_room(struct fetch_sessions *s, size_t len)
 struct fetch_session *fetch_session_new(struct fetch_sessions *s, bool topic_ids,
                                         const struct session_entry *entries, int32_t count)
 {
-    if (count == 0 || !make_room(s, (size_t)count)) {
+    if (!make_room(s, (size_t)count)) {
         return NULL;
     }
 

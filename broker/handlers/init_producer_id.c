@@ -46,7 +46,7 @@ void handle_init_producer_id(struct request *rq, const struct init_producer_id_r
             in->transactional_id.len == 0 ? KAFKA_INVALID_REQUEST : KAFKA_COORDINATOR_NOT_AVAILABLE;
         return;
     }
-    if (has_id != has_epoch || in->producer_id < -1 || in->producer_epoch < -1) {
+    if (has_id != has_epoch) {
         out->error_code = KAFKA_INVALID_REQUEST;
         return;
     }

@@ -1,7 +1,7 @@
 /* broker/handlers/metadata.c: Metadata: brokers, topics, partitions, leaders.
  *
  * Version 0 without topics means all; from 1 on null means all and an empty list none. From 12 on topics may be
- * named by id. A topic that is missing and may be made on first use (auto.create.topics.enable and the
+ * named by id; before, a request with an id is refused as a whole, although 10 and 11 carry the field. A topic that is missing and may be made on first use (auto.create.topics.enable and the
  * request's flag) is created in the background; this answer says UNKNOWN_TOPIC_OR_PARTITION, clients ask
  * again. The addresses are those of the listener that the client came in by.
  */
@@ -95,11 +95,38 @@ static void fill_all(struct request *rq, const struct metadata_request *in,
     }
 }
 
+static bool asks_by_id_too_early(const struct request *rq, const struct metadata_request *in)
+{
+    for (int32_t i = 0; rq->version < IDS_FROM && i < in->topics.len; i++) {
+        if (in->topics.at[i].name.at == NULL || !uuid_is_zero(in->topics.at[i].topic_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void refuse_all(struct request *rq, const struct metadata_request *in,
+                       struct metadata_response *out)
+{
+    out->controller_id = -1;
+    out->topics = metadata_response_topics_new(rq->arena, in->topics.len);
+    for (int32_t i = 0; i < out->topics.len; i++) {
+        const struct bytes *name = &in->topics.at[i].name;
+        out->topics.at[i].name = name->at == NULL ? BYTES("") : *name;
+        out->topics.at[i].topic_id = in->topics.at[i].topic_id;
+        out->topics.at[i].error_code = KAFKA_INVALID_REQUEST;
+    }
+}
+
 void handle_metadata(struct request *rq, const struct metadata_request *in,
                      struct metadata_response *out)
 {
     bool all = in->topics.len < 0 || (rq->version < EMPTY_MEANS_ALL_BEFORE && in->topics.len == 0);
 
+    if (asks_by_id_too_early(rq, in)) {
+        refuse_all(rq, in, out);
+        return;
+    }
     fill_brokers(rq, out);
     if (in->include_cluster_authorized_operations) {
         out->cluster_authorized_operations = CLUSTER_OPERATIONS;
