@@ -430,13 +430,31 @@ static void parent_of(const char *path, char out[ENV_PATH_BYTES])
     (void)snprintf(out, ENV_PATH_BYTES, "%.*s", len == 0 ? 1 : (int)len, len == 0 ? "." : path);
 }
 
+/* A data directory whose parents are missing: all of them, each durable in its own. */
+static enum err make_path(struct env *env, const char *path)
+{
+    char part[ENV_PATH_BYTES], parent[ENV_PATH_BYTES];
+
+    for (size_t at = 1; path[at - 1] != 0; at++) {
+        if (path[at] != '/' && path[at] != 0) {
+            continue;
+        }
+        (void)snprintf(part, sizeof(part), "%.*s", (int)at, path);
+        parent_of(part, parent);
+        TRY(env_mkdir(env, part));
+        TRY(env_sync_dir(env, parent));
+    }
+    return OK;
+}
+
 static enum err make_dirs(struct store_recovery *r)
 {
     char topics[ENV_PATH_BYTES], parent[ENV_PATH_BYTES];
 
     (void)snprintf(topics, sizeof(topics), "%.900s/topics", r->data_dir);
     parent_of(r->data_dir, parent);
-    TRY(env_mkdir(r->env, r->data_dir));
+    enum err made = env_mkdir(r->env, r->data_dir);
+    TRY(made == ERR_NOT_FOUND ? make_path(r->env, r->data_dir) : made);
     TRY(env_sync_dir(r->env, parent));
     char lock[ENV_PATH_BYTES];
     (void)snprintf(lock, sizeof(lock), "%.900s/lock", r->data_dir);
