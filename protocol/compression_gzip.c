@@ -131,7 +131,8 @@ static enum err step(struct compression *c, z_stream *z, size_t *got)
         return fail(ERR_NOMEM, "no memory for gzip");
     }
     if (status == Z_DATA_ERROR && !wrong_trailer(z)) {
-        *got = 0; /* Java's reader loses what the failing step had made; so records are not looked at */
+        *got =
+            0; /* Java's reader loses what the failing step had made; so records are not looked at */
     }
     if (status != Z_OK || (c->in.len == 0 && z->avail_out > 0)) {
         return fail(ERR_MALFORMED, "not gzip, or cut off");
