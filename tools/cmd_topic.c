@@ -225,9 +225,10 @@ static int print_plan(struct cli *c, FILE *to)
             return exit;
         }
         int64_t records = record_count(c, &t);
-        (void)fprintf(to, "%.*s: %d partitions", BYTES_ARG(t.name), t.partitions.len);
+        (void)fprintf(to, "%.*s: %d partition%s", BYTES_ARG(t.name), t.partitions.len,
+                      t.partitions.len == 1 ? "" : "s");
         if (records >= 0) {
-            (void)fprintf(to, ", %" PRId64 " records", records);
+            (void)fprintf(to, ", %" PRId64 " record%s", records, records == 1 ? "" : "s");
         }
         (void)fputc('\n', to);
     }

@@ -179,7 +179,7 @@ def what_the_server_refuses_is_told_and_counted(node):
 def a_dry_run_changes_nothing(node):
     assert "would be created" in out(node, "topic", "create", "ghost", "--dry-run")
     assert "would grow" in out(node, "topic", "add-partitions", "second", "5", "--dry-run")
-    assert out(node, "topic", "delete", "second", "--dry-run") == "second: 1 partitions, 0 records\n"
+    assert out(node, "topic", "delete", "second", "--dry-run") == "second: 1 partition, 0 records\n"
     assert out(node, "topic", "list", "-o", "name") == "orders\nsecond\n"
 
 
