@@ -590,6 +590,10 @@ enum err plog_append(struct plog *l, struct bytes batches, int32_t leader_epoch,
     if (l->damage != OK) {
         return fail(ERR_IO, "the end of %s-%" PRId32 " is damaged", l->topic, l->key.partition);
     }
+    if (leader_epoch < plog_epoch(l)) {
+        return fail(ERR_USAGE, "leader epoch %" PRId32 " after %" PRId32, leader_epoch,
+                    plog_epoch(l));
+    }
     TRY(store_refusal(s));
     TRY(measure(l, &a));
     if (!plog_has_room(l, batches.len)) {

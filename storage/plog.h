@@ -75,7 +75,7 @@ void plog_settings_set(struct plog *l, const struct plog_settings *settings);
 
 /* Appends whole, valid batches (client batches or internal ones) in one journal entry. Offsets are
  * stamped here: the first batch gets plog_end(), and so on. `append_time_ms` is the broker's clock, for
- * segment age. ERR_IO, ERR_NOSPACE (refusing), ERR_LIMIT (dirty memory is full: try after the next
+ * segment age. ERR_USAGE: an epoch below plog_epoch(). ERR_IO, ERR_NOSPACE (refusing), ERR_LIMIT (dirty memory is full: try after the next
  * durable event), ERR_NOMEM. On error nothing happened. */
 enum err plog_append(struct plog *l, struct bytes batches, int32_t leader_epoch,
                      int64_t append_time_ms, struct plog_appended *out);
@@ -101,7 +101,9 @@ bool plog_epoch_end(const struct plog *l, int32_t epoch, int32_t *found_epoch, i
 /* Moves the log start forward (durable with its ticket); whole segments below it are removed. */
 enum err plog_start_set(struct plog *l, int64_t offset, uint64_t *ticket);
 
-/* Cuts the end back to `offset`, a batch boundary not below `committed`. For Raft and recovery. */
+/* Cuts the end back to `offset`, a batch boundary not below what is committed. Producers all of whose kept
+ * batches were cut off are forgotten (KIP-360). ERR_AGAIN: what is to be cut off is not all in memory; read it
+ * from `offset` to the end and call again. ERR_USAGE: no boundary. */
 enum err plog_truncate(struct plog *l, int64_t offset, uint64_t *ticket);
 
 /* B. Start-up only, before the core runs: calls fn for every batch from `offset` on (internal ones left

@@ -627,25 +627,28 @@ static void find_done(struct plog_find *f)
     ((struct waiting *)f->context)->done = true;
 }
 
+enum err storage_find_until(struct storage_host *h, struct plog_find *f)
+{
+    struct waiting w = {false};
+
+    f->done = find_done;
+    f->context = &w;
+    if (!plog_find_start(f)) {
+        wait_for(h, &w);
+        return w.done ? f->err : ERR_CLOSED;
+    }
+    return f->err;
+}
+
 enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t,
                       int64_t *offset)
 {
-    struct waiting w = {false};
-    struct plog_find f = {.log = h->logs[log].log,
-                          .kind = kind,
-                          .timestamp_ms = t,
-                          .offset_end = INT64_MAX,
-                          .done = find_done,
-                          .context = &w};
+    struct plog_find f = {
+        .log = h->logs[log].log, .kind = kind, .timestamp_ms = t, .offset_end = INT64_MAX};
+    enum err e = storage_find_until(h, &f);
 
-    if (!plog_find_start(&f)) {
-        wait_for(h, &w);
-        if (!w.done) {
-            return ERR_CLOSED;
-        }
-    }
-    if (f.err == OK) {
+    if (e == OK) {
         *offset = f.offset;
     }
-    return f.err;
+    return e;
 }

@@ -113,5 +113,7 @@ void storage_check_log(struct storage_host *h, int log);
 bool storage_model_find(const struct model *m, int64_t t, int64_t *offset);
 enum err storage_find(struct storage_host *h, int log, enum plog_find_kind kind, int64_t t,
                       int64_t *offset);
+/* Runs a search that is filled in, but for done and context, to its end. */
+enum err storage_find_until(struct storage_host *h, struct plog_find *f);
 /* A random batch boundary of the model, from `from` on. */
 int64_t storage_boundary(struct storage_host *h, int log, int64_t from);
