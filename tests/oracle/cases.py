@@ -39,6 +39,8 @@ def api_versions():
             k: x for k, x in s.ask("api_versions", v, w).items() if k != "api_keys"}
     yield "ApiVersions: bad software name", asks(
         "api_versions", 3, {"client_software_name": "a b", "client_software_version": ""})
+    yield "Metadata: bytes behind the request", lambda s: s.comparable(s.peer.ask_bytes(
+        s.api("metadata"), 12, s.api("metadata").request.write({"topics": []}, 12) + b"more"))
     yield "ApiVersions: another cluster", asks(
         "api_versions", 5, {"client_software_name": "a", "client_software_version": "1", "cluster_id": "else"})
     yield "ApiVersions: another node", asks(
@@ -384,7 +386,7 @@ def fetch():
         yield f"Fetch: leader epoch {epoch}", fetching(current_leader_epoch=epoch)
         yield f"Fetch: last fetched epoch {epoch}", fetching(last_fetched_epoch=epoch, current_leader_epoch=0)
         yield f"Fetch: last fetched epoch {epoch} at 99", fetching(last_fetched_epoch=epoch, fetch_offset=99)
-    yield "Fetch: two topics", asks("fetch", 12, {"max_wait_ms": 0, "min_bytes": 1, "max_bytes": 10**6, "topics": [
+    yield "Fetch: two topics, a partition twice", asks("fetch", 12, {"max_wait_ms": 0, "min_bytes": 1, "max_bytes": 10**6, "topics": [
         {"topic": t, "partitions": [{"partition": p, "partition_max_bytes": 10**6} for p in (0, 0, 1)]}
         for t in ("times", "idem")]})
     yield "Fetch: nothing asked", asks("fetch", 12, {"max_wait_ms": 0, "min_bytes": 1, "topics": []})
