@@ -2,10 +2,11 @@
  *
  * WHY      Handlers see structs, never bytes and versions; connections see bytes, never messages. This is
  *          the one place that knows both, and which APIs there are (schema/dispatch.h, generated).
- * REFUSED  Unknown API, version that is not served, bytes that do not parse or are left over: the connection
+ * REFUSED  Unknown API, version that is not served, bytes that do not parse: the connection
  *          ends after the answers to earlier requests, as Kafka does. One exception, so that clients can find
  *          out: ApiVersions of an unknown version is answered in version 0 with UNSUPPORTED_VERSION and the
- *          versions of ApiVersions itself (KIP-511).
+ *          versions of ApiVersions itself (KIP-511). Bytes behind a request's content are ignored, as Kafka does:
+ *          librdkafka sends some when it asks for the metadata of all topics.
  * ENCODING The reply's size is worked out first, so one piece of memory is exactly enough. `records` fields
  *          are left out of it; the reply is a list of slices, alternating between the encoded bytes and the
  *          ranges that the handler attached (or the memory that the field points to).
@@ -239,7 +240,7 @@ static const char *decode(struct exchange *e, struct bytes body)
         return err == ERR_NOMEM ? "the request needs too much memory"
                                 : "the request does not parse";
     }
-    return wire_left(&r) > 0 ? "the request is longer than its content" : NULL;
+    return NULL;
 }
 
 static bool served(const struct api_info *api, int16_t version)

@@ -121,6 +121,27 @@ TEST(offsets_change_and_partitions_come_and_go_between_requests)
     rig_end(rig);
 }
 
+TEST(a_full_fetch_of_nothing_opens_a_session_to_be_filled)
+{
+    struct rig *rig = rig_new(arena, 1);
+
+    rig_topic(rig, "t", 1, NULL);
+    struct served *s = rig_fetch(rig, 0, 12, next(rig, 0, 0));
+    int32_t id = s->out.fetch.session_id;
+    CHECK(id != 0);
+    CHECK_EQ(s->out.fetch.responses.len, 0);
+    served_end(s);
+    struct fetch_request *in = full(rig, "t", 1);
+    in->session_id = id;
+    in->session_epoch = 1;
+    s = rig_fetch(rig, 0, 12, in);
+    CHECK_EQ(s->out.fetch.error_code, KAFKA_NONE);
+    CHECK_EQ(s->out.fetch.session_id, id);
+    CHECK_EQ(s->out.fetch.responses.at[0].partitions.len, 1);
+    served_end(s);
+    rig_end(rig);
+}
+
 TEST(wrong_ids_epochs_and_kinds_of_names_are_refused)
 {
     struct rig *rig = rig_new(arena, 1);
