@@ -9,7 +9,7 @@
 #include "broker/topic_plan.h"
 
 #include "base/limits.h"
-#include "broker/config.h"
+#include "broker/config_value.h"
 
 static bool refuse(struct topic_plan *plan, enum kafka_error error, struct bytes message)
 {
@@ -119,6 +119,42 @@ static bool check_config(struct topic_plan *plan, struct bytes name, struct byte
         return refuse(plan, KAFKA_INVALID_CONFIG,
                       arena_format(arena, "Invalid value %.*s for configuration %.*s: %.*s",
                                    BYTES_ARG(value), BYTES_ARG(name), BYTES_ARG(why)));
+    }
+    return true;
+}
+
+static int64_t number_of(const struct config *config, const struct image_config *configs,
+                         int32_t count, enum topic_config_key key, struct arena *arena)
+{
+    enum config_key from;
+    struct bytes text = topic_config_default(config, key, arena, &from);
+    int64_t number = 0;
+
+    for (int32_t i = 0; i < count; i++) {
+        if (bytes_equal(configs[i].key, bytes_of(topic_config_info(key)->name))) {
+            text = configs[i].value;
+        }
+    }
+    (void)config_number(topic_config_info(key)->type, text, &number);
+    return number;
+}
+
+/* Settings that are each right, but not together or not here. */
+static bool check_together(struct topic_plan *plan, const struct config *config,
+                           struct arena *arena)
+{
+    const struct image_config *configs = plan->topic.configs;
+    int32_t count = plan->topic.config_count;
+
+    if (number_of(config, configs, count, TOPIC_CONFIG_REMOTE_STORAGE_ENABLE, arena) != 0) {
+        return refuse(
+            plan, KAFKA_INVALID_CONFIG,
+            BYTES("There is no tiered storage here: remote.storage.enable must be false."));
+    }
+    if (number_of(config, configs, count, TOPIC_CONFIG_MIN_COMPACTION_LAG_MS, arena) >
+        number_of(config, configs, count, TOPIC_CONFIG_MAX_COMPACTION_LAG_MS, arena)) {
+        return refuse(plan, KAFKA_INVALID_CONFIG,
+                      BYTES("min.compaction.lag.ms is larger than max.compaction.lag.ms."));
     }
     return true;
 }
@@ -310,7 +346,8 @@ void topic_plan_make(struct topic_plan *plan, const struct image *image,
                      struct arena *arena)
 {
     *plan = (struct topic_plan){.error = KAFKA_NONE, .topic.name = in->name};
-    if (!check_name(plan, image, in->name, arena) || !plan_configs(plan, in, arena)) {
+    if (!check_name(plan, image, in->name, arena) || !plan_configs(plan, in, arena) ||
+        !check_together(plan, config, arena)) {
         return;
     }
     if (in->assignments.len > 0) {

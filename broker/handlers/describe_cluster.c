@@ -7,14 +7,16 @@
 
 #include "broker/cluster_view.h"
 
-enum { ENDPOINT_BROKERS = 1 };
+enum { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
 
 void handle_describe_cluster(struct request *rq, const struct describe_cluster_request *in,
                              struct describe_cluster_response *out)
 {
-    out->endpoint_type = in->endpoint_type;
+    out->endpoint_type = ENDPOINT_BROKERS;
     if (in->endpoint_type != ENDPOINT_BROKERS) {
-        out->error_code = KAFKA_MISMATCHED_ENDPOINT_TYPE;
+        out->error_code = in->endpoint_type == ENDPOINT_CONTROLLERS
+                              ? KAFKA_MISMATCHED_ENDPOINT_TYPE
+                              : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
         out->error_message = BYTES("This is the address of a broker; ask it for brokers (type 1).");
         return;
     }
