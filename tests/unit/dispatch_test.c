@@ -22,7 +22,7 @@ static bool refused(struct engine *e, struct bytes frame)
 TEST(an_api_that_is_not_served_ends_the_connection)
 {
     struct engine e = engine_start(arena, &(struct engine_options){0});
-    static const int16_t keys[] = {API_HEARTBEAT, API_FIND_COORDINATOR, API_VOTE};
+    static const int16_t keys[] = {API_HEARTBEAT, API_JOIN_GROUP, API_VOTE};
 
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         CHECK(refused(&e, engine_frame(arena, keys[i], 0, 2, BYTES(""))));
