@@ -47,6 +47,7 @@ DELIBERATE = [
     (r"throttled replicas word", "nothing is throttled while there is one node"),
     (r"log_start_offset: -1, Kafka \d", "a batch is judged before it comes to the log"),
     (r"read_only: True, Kafka False", "settings cannot be changed while it runs yet"),
+    (r"topic_authorized_operations: -2147483648", "what may be done with a topic that is not there"),
     (r"too many: .*POLICY_VIOLATION", "no policy, a limit"),
     (r"type (16|32) name", "groups and client metrics have no settings yet"),
     (r"\.configs\.[\w.]+: \{.*, Kafka absent", "Kafka keeps some keys to itself"),
