@@ -45,16 +45,35 @@ void chunk_pool_free(struct chunk_pool *p)
     }
 }
 
-struct chunk *chunk_new(struct chunk_pool *p, size_t bytes)
+/* The memory of the oldest clean chunk, if it has this size and nobody reads it: allocator and page tables are
+ * left alone. */
+static struct chunk *reuse_oldest(struct chunk_pool *p, size_t bytes)
 {
-    ASSERT(bytes > 0);
-    while (p->bytes + bytes > p->bytes_max && !list_empty(&p->clean)) {
-        drop_oldest(p);
-    }
-    if (bytes > SIZE_MAX - sizeof(struct chunk)) {
+    struct chunk *c = CONTAINER_OF(list_first(&p->clean), struct chunk, lru);
+
+    if (c->bytes != bytes || c->references > 1) {
         return NULL;
     }
-    struct chunk *c = mem_alloc(sizeof(*c) + bytes);
+    chunk_ref(c);
+    chunk_uncache(c);
+    p->bytes -= bytes;
+    return c;
+}
+
+struct chunk *chunk_new(struct chunk_pool *p, size_t bytes)
+{
+    struct chunk *c = NULL;
+
+    ASSERT(bytes > 0);
+    while (c == NULL && p->bytes + bytes > p->bytes_max && !list_empty(&p->clean)) {
+        c = reuse_oldest(p, bytes);
+        if (c == NULL) {
+            drop_oldest(p);
+        }
+    }
+    if (c == NULL && bytes <= SIZE_MAX - sizeof(*c)) {
+        c = mem_alloc(sizeof(*c) + bytes);
+    }
     if (c == NULL) {
         return NULL;
     }

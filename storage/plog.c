@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { SEGMENT_HEADER_BATCH_BYTES_MAX = 256 };
+enum { SEGMENT_HEADER_BATCH_BYTES_MAX = 256, CHUNKS_DIRTY_PER_LOG = 4 };
 
 /* -- life -- */
 
@@ -393,12 +393,25 @@ static struct chunk *tail(const struct plog *l)
     return c != NULL && !c->closed && c->log_at + c->used == l->end.at ? c : NULL;
 }
 
+/* Chunks grow with the log's traffic; with many logs at work they stay small, for a dirty one is pinned whole. */
+static size_t chunk_bytes(const struct plog *l)
+{
+    const struct store *s = l->store;
+    size_t share = store_dirty_max(s) / (CHUNKS_DIRTY_PER_LOG * (s->dirty_logs.len + 1));
+    size_t bytes = l->chunk_bytes;
+
+    while (bytes > share && bytes > CHUNK_BYTES_MIN) {
+        bytes /= 2; /* few sizes: memory that is given back fits the next one */
+    }
+    return bytes;
+}
+
 bool plog_has_room(const struct plog *l, size_t bytes)
 {
     size_t need = bytes + SEGMENT_HEADER_BATCH_BYTES_MAX;
     const struct chunk *c = tail(l);
     size_t more = c != NULL && c->bytes - c->used >= need ? (c->dirty ? 0 : c->bytes)
-                                                          : MAX(need, l->chunk_bytes);
+                                                          : MAX(need, chunk_bytes(l));
     struct store *s = l->store;
     size_t dirty = s->chunks->dirty_bytes;
 
@@ -474,7 +487,7 @@ static struct chunk *room_for(struct plog *l, const struct append *a)
     if (c != NULL && c->bytes - c->used >= a->bytes) {
         return c;
     }
-    c = chunk_new(l->store->chunks, MAX(l->chunk_bytes, a->bytes));
+    c = chunk_new(l->store->chunks, MAX(chunk_bytes(l), a->bytes));
     if (c == NULL) {
         return NULL;
     }

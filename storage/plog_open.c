@@ -31,6 +31,7 @@ struct opening {
     struct buf payload, found; /* of one entry; what the file has there */
     struct checkpoint checkpoint;
     struct buf checkpoint_bytes;
+    bool there; /* a checkpoint is */
     bool believed;
     bool control;    /* the journals hold a cut or a log start */
     int64_t cut_min; /* lowest offset of a TRUNCATE */
@@ -114,6 +115,7 @@ static enum err load_checkpoint(struct opening *o)
         log_warn("a checkpoint is not usable; all of the log is scanned", "dir=%s: %s", o->dir,
                  err_crumb());
     }
+    o->there = e != ERR_NOT_FOUND;
     o->believed = e == OK;
     o->start = e == OK ? o->checkpoint.start_offset : 0;
     return OK;
@@ -543,7 +545,8 @@ static enum err replace_checkpoint(struct opening *o)
 {
     struct plog *l = o->log;
 
-    if (l->damage != OK || list_empty(&l->segments) || (o->believed && !o->control)) {
+    if (l->damage != OK || list_empty(&l->segments) ||
+        (!o->control && (o->believed || !o->there))) {
         return OK;
     }
     TRY(checkpoint_take(l));

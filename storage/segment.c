@@ -6,7 +6,7 @@
  *          descriptors that are open then.
  * LIFE     segment_new -> in its log -> segment_drop (cut off, too old, log closed) -> freed with its last
  *          user, which closes the descriptor.
- * LIMITS   FILES_OPEN_MAX, INDEXES_LOADED_MAX per core.
+ * LIMITS   store.files_max, INDEXES_LOADED_MAX per core.
  */
 #include "storage/segment.h"
 
@@ -126,7 +126,7 @@ void segment_opened(struct segment *g, struct store *s, int file)
     }
     g->file = file;
     list_add_last(&s->files, &g->file_lru);
-    if (s->files.len > FILES_OPEN_MAX) {
+    if (s->files.len > s->files_max) {
         close_one(s);
     }
 }

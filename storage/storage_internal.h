@@ -118,12 +118,12 @@ struct store {
     bool sync_busy, trying, inline_jobs;
     bool memory_wanted; /* an append was turned away because too much is dirty */
     struct store_recovery *recovery;
-    int lock; /* of the data directory; -1: another store has it */
+    size_t files_max; /* descriptors of segments */
+    int lock;         /* of the data directory; -1: another store has it */
     struct store_stats stats;
 };
 
 enum {
-    FILES_OPEN_MAX = 512,    /* descriptors of segments per core */
     INDEXES_LOADED_MAX = 32, /* of sealed segments, per core */
     LOADS_MAX = 8,           /* cold reads in flight per core */
     FLUSHES_MAX = 8,

@@ -338,6 +338,7 @@ enum err store_new(const struct store_config *config, struct store **out)
     s->env = config->env;
     s->recovery = config->recovery;
     s->lock = -1;
+    s->files_max = config->files_max > 0 ? (size_t)config->files_max : STORE_FILES_DEFAULT;
     (void)snprintf(s->data_dir, sizeof(s->data_dir), "%s", s->recovery->data_dir);
     (void)snprintf(s->journal_dir, sizeof(s->journal_dir), "%s", s->recovery->journal_dir);
     journal_setup(s);

@@ -19,15 +19,18 @@
 
 struct store_recovery;
 
+enum { STORE_FILES_DEFAULT = 512 };
+
 struct store_config {
     struct env *env;
     struct env_poller *home; /* where finished jobs arrive */
     const char *data_dir;
     int core;
-    size_t memory_bytes_max;         /* chunks, dirty and clean */
-    uint64_t journal_bytes_max;      /* bounds what a restart replays; 0: 8 files */
-    uint64_t journal_file_bytes;     /* 0: 8 MiB; multiples of 4096 */
-    struct store_recovery *recovery; /* NULL after start-up */
+    size_t memory_bytes_max;     /* chunks, dirty and clean */
+    uint64_t journal_bytes_max;  /* bounds what a restart replays; 0: 8 files */
+    uint64_t journal_file_bytes; /* 0: 8 MiB; multiples of 4096 */
+    int files_max; /* descriptors of segments this core keeps open; 0: STORE_FILES_DEFAULT */
+    struct store_recovery *recovery; /* of this start; needed */
     struct env_lane *read_lane;      /* shared by all cores: cold reads */
     struct env_lane *slow_lane;      /* shared: unlink, rename */
     /* Something of the disk changed for the worse or the better; for the log line and metrics. */

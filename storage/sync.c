@@ -191,7 +191,7 @@ static bool want_older(struct store *s, uint64_t below)
 static bool pressed(const struct store *s)
 {
     return s->journal.wanted || journal_used(&s->journal) > s->journal.bytes_max / 2 ||
-           s->unsynced_segments.len > FILES_OPEN_MAX / 2;
+           s->unsynced_segments.len > s->files_max / 2;
 }
 
 static void remove_gone(struct store *s);
@@ -214,8 +214,8 @@ void sync_run(struct store *s)
     if (s->sync_busy || !pressed(s) || s->flush_err == ERR_IO || s->journal_err == ERR_IO) {
         return;
     }
-    /* An append larger than what is left beside the current file needs that one as well. */
-    bool all = j->wanted && j->used.len <= 1;
+    /* An append that no file beside the current one can take needs that one as well. */
+    bool all = j->used.len <= 1 && (j->wanted || journal_used(j) >= j->bytes_max);
     uint64_t below = all || j->current == NULL ? UINT64_MAX : j->current->generation;
     if (want_older(s, below)) {
         return;
@@ -224,7 +224,7 @@ void sync_run(struct store *s)
     if (oldest >= below) {
         journal_recycle(j, s->kept_from == 0 ? oldest : MIN(oldest, s->kept_from), all);
         remove_gone(s);
-        if (s->unsynced_segments.len <= FILES_OPEN_MAX / 2) {
+        if (s->unsynced_segments.len <= s->files_max / 2) {
             return;
         }
     }

@@ -47,7 +47,8 @@ TEST(clean_chunks_go_oldest_first_when_the_budget_is_reached)
     struct chunk *d = cached(p, &log, 3000);
     CHECK_EQ(log.len, 3);
     CHECK(CONTAINER_OF(list_first(&log), struct chunk, in_log) == a);
-    CHECK(b != d); /* b was the oldest */
+    CHECK(b == d); /* b was the oldest, and its memory has the right size */
+    CHECK_EQ(p->bytes, 3000);
     chunk_set_dirty(a);
     chunk_set_dirty(c);
     chunk_set_dirty(d);

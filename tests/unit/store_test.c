@@ -145,7 +145,7 @@ static void work(struct storage_host *h, int steps, bool cuts)
 
 TEST(random_work_reads_as_the_model_says)
 {
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 25; seed++) {
         seed_now = seed;
         struct sim *sim = sim_new(seed, NULL);
         struct storage_host *h = storage_host_new(sim, sim_node_add(sim, "10.0.0.1"));
@@ -229,7 +229,8 @@ TEST(a_power_loss_at_any_disk_operation_loses_nothing_acknowledged)
     struct sim_profile profile = rough();
     bool crashed = true;
 
-    for (uint64_t at = 1; crashed; at++) {
+    /* Every one at first, then some: each has other random work anyway. */
+    for (uint64_t at = 1; crashed; at += 1 + at / 60) {
         struct sim *sim;
         struct storage_host *h = crash_host(&sim, at, &profile);
 
@@ -252,7 +253,7 @@ TEST(a_power_loss_at_any_disk_operation_loses_nothing_acknowledged)
 
 TEST(a_killed_process_loses_nothing_at_all)
 {
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
         struct sim *sim;
         struct storage_host *h = crash_host(&sim, seed, NULL);
 
@@ -420,7 +421,7 @@ TEST(a_failed_sync_after_a_start_keeps_the_old_journals)
 
 TEST(a_full_disk_refuses_appends_until_there_is_space)
 {
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 16; seed++) {
         struct sim *sim;
         struct storage_host *h = crash_host(&sim, seed, NULL);
         struct sim_disk *d = sim_node_disk(h->node);
@@ -512,7 +513,7 @@ TEST(rotten_bytes_are_found_and_never_served)
 {
     int found = 0;
 
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= 90; seed++) {
         struct sim *sim;
         struct storage_host *h = crash_host(&sim, seed, NULL);
         struct store_stats stats;
@@ -544,5 +545,5 @@ TEST(rotten_bytes_are_found_and_never_served)
         storage_host_free(h);
         sim_free(sim);
     }
-    CHECK_SAYS(found > 30, "%d", found);
+    CHECK_SAYS(found > 20, "%d", found);
 }
