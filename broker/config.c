@@ -60,8 +60,16 @@ struct config_value {
     enum config_source from;
 };
 
+/* Kafka lets plug-ins and listeners have keys of their own; they cannot be known one by one. */
+static const char *const open_prefixes[] = {"listener.name.", "config.providers.", "rsm.config.",
+                                            "rlmm.config.", "metrics.context."};
+
+enum { CONFIG_EXTRA_MAX = 256 };
+
 struct config {
     struct config_value values[CONFIG_KEY_COUNT];
+    char *extra[CONFIG_EXTRA_MAX]; /* names with such a prefix that were set: without effect */
+    int extra_count;
 };
 
 const struct config_info *config_info(enum config_key key)
@@ -174,6 +182,9 @@ void config_free(struct config *c)
     for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
         mem_free(c->values[i].text);
     }
+    for (int i = 0; i < c->extra_count; i++) {
+        mem_free(c->extra[i]);
+    }
     mem_free(c);
 }
 
@@ -194,12 +205,40 @@ static enum err store(struct config_value *v, struct bytes text, enum config_sou
     return OK;
 }
 
+static bool has_open_prefix(struct bytes name)
+{
+    for (size_t i = 0; i < COUNT_OF(open_prefixes); i++) {
+        if (bytes_starts_with(name, bytes_of(open_prefixes[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err note_extra(struct config *c, struct bytes name)
+{
+    if (c->extra_count == CONFIG_EXTRA_MAX) {
+        return fail(ERR_LIMIT, "more than %d settings of plug-ins and listeners", CONFIG_EXTRA_MAX);
+    }
+    char *copy = mem_alloc(name.len + 1);
+    if (copy == NULL) {
+        return fail(ERR_NOMEM, "no memory for a setting");
+    }
+    memcpy(copy, name.at, name.len);
+    copy[name.len] = 0;
+    c->extra[c->extra_count++] = copy;
+    return OK;
+}
+
 enum err config_set(struct config *c, struct bytes name, struct bytes value,
                     enum config_source from)
 {
     enum config_key key = config_find(name);
     struct arena arena;
 
+    if (key == CONFIG_KEY_COUNT && has_open_prefix(name)) {
+        return note_extra(c, name);
+    }
     if (key == CONFIG_KEY_COUNT) {
         const char *near = config_nearest(name);
         return near == NULL ? fail(ERR_NOT_FOUND, "there is no setting '%.*s'", BYTES_ARG(name))
@@ -228,7 +267,7 @@ const char *config_ignored(const struct config *c, int at)
             return broker_keys[i].name;
         }
     }
-    return NULL;
+    return at < c->extra_count ? c->extra[at] : NULL;
 }
 
 struct bytes config_text(const struct config *c, enum config_key key)

@@ -69,7 +69,8 @@ struct config;
 enum err config_new(struct config **out);
 void config_free(struct config *c);
 
-/* Sets one key. ERR_NOT_FOUND: no such key (the crumb says "did you mean"); ERR_USAGE: a bad value (the
+/* Sets one key. Keys of plug-ins and listeners ("listener.name.…", "rsm.config.…") are taken without effect.
+ * ERR_NOT_FOUND: no such key (the crumb says "did you mean"); ERR_USAGE: a bad value (the
  * crumb says what is allowed). Units are taken: "7d", "512MiB". Start-up only. */
 enum err config_set(struct config *c, struct bytes name, struct bytes value,
                     enum config_source from);

@@ -146,6 +146,10 @@ TEST(what_has_no_effect_is_named)
     CHECK_OK(config_set(c, BYTES("num.partitions"), BYTES("3"), CONFIG_FROM_SET));
     CHECK_STR_EQ(config_ignored(c, 0), "num.network.threads");
     CHECK(config_ignored(c, 1) == NULL);
+    CHECK_OK(config_set(c, BYTES("listener.name.sasl.plain.sasl.jaas.config"), BYTES("x"),
+                        CONFIG_FROM_SET));
+    CHECK_STR_EQ(config_ignored(c, 1), "listener.name.sasl.plain.sasl.jaas.config");
+    CHECK(config_ignored(c, 2) == NULL);
     config_free(c);
 }
 
