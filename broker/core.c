@@ -6,7 +6,8 @@
  * SLEEP    A core sleeps in env_poll() when it knows of no work; the timeout is the earliest of timers and the
  *          store's deadline. There is no periodic tick. Between cores that talk to each other right
  *          now a cold wake (some 40 us) would cost more than the request, so such a core watches its
- *          mailboxes for a moment before it sleeps.
+ *          mailboxes for a moment before it sleeps. Where that is in vain more often than not, because the
+ *          others wait for a disk, it stops, and tries again now and then.
  * STOP     node_stop_begin -> core 0: no more connections -> all: nothing more is read -> each, when all its
  *          requests are answered or NODE_STOP_US have passed, tells core 0 -> when all have: all leave.
  * OWNER    The thread that calls core_turn().
@@ -26,6 +27,8 @@ enum {
     CROSSED_US = 1000,      /* traffic between cores this recent makes it worth watching */
     MAILBOX_RETRY_US = 200, /* a full ring is tried again */
     LOOKS_PER_CLOCK = 64,
+    WATCH_TRUST_MAX = 8,
+    WATCH_TRY_EVERY = 32, /* waits, without trust */
     CHORES_PER_TURN = 4,
 };
 
@@ -222,23 +225,36 @@ static void relax(void)
 #endif
 }
 
-/* Watches the mailboxes for a moment; true: something came. */
-static bool watch_mailboxes(struct core *c)
+static bool comes_soon(const struct core *c)
 {
-    uint64_t spin_us = c->node->options.spin_us;
-
-    if (spin_us == 0 || c->crossed_us == 0 || c->now_us - c->crossed_us > CROSSED_US) {
-        return false;
-    }
-    for (uint64_t end_us = c->now_us + spin_us; env_now_us(c->env) < end_us;) {
+    for (uint64_t end_us = c->now_us + c->node->options.spin_us; env_now_us(c->env) < end_us;) {
         for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
             if (mailbox_pending(c)) {
-                c->stats.spins_won++;
                 return true;
             }
             relax();
         }
     }
+    return false;
+}
+
+/* Watches the mailboxes for a moment if that is likely to pay; true: something came. */
+static bool watch_mailboxes(struct core *c)
+{
+    if (c->node->options.spin_us == 0 || c->crossed_us == 0 ||
+        c->now_us - c->crossed_us > CROSSED_US) {
+        return false;
+    }
+    if (c->watch_trust == 0 && ++c->watch_skipped < WATCH_TRY_EVERY) {
+        return false;
+    }
+    c->watch_skipped = 0;
+    if (comes_soon(c)) {
+        c->stats.spins_won++;
+        c->watch_trust = MIN(c->watch_trust + 1, (int)WATCH_TRUST_MAX);
+        return true;
+    }
+    c->watch_trust = MAX(c->watch_trust - 1, 0);
     return false;
 }
 

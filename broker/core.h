@@ -84,9 +84,11 @@ struct core {
     struct timer stop_timer;
     int stop_waiting;    /* core 0: cores that are not quiet yet */
     uint64_t crossed_us; /* when a message of another core was last seen */
-    bool again;          /* there is work for the next turn */
-    bool mailbox_full;   /* a ring was full: flush soon */
-    bool stop_begun;     /* core 0 */
+    int watch_trust;     /* rises when watching the mailboxes pays, falls when it does not */
+    int watch_skipped;
+    bool again;        /* there is work for the next turn */
+    bool mailbox_full; /* a ring was full: flush soon */
+    bool stop_begun;   /* core 0 */
     bool stopping, stopped;
 };
 
