@@ -162,8 +162,8 @@ static void job_submit(struct env *e, struct env_lane *l, struct env_job *job)
         l->last = *(l->first == NULL ? &l->first : &l->last->next) = job;
         l->queued++;
     }
-    (void)pthread_cond_signal(&l->changed);
     (void)pthread_mutex_unlock(&l->lock);
+    (void)pthread_cond_signal(&l->changed); /* after the lock, or who wakes would wait for that */
     if (nobody) {
         run_job(job);
     }
