@@ -6,6 +6,9 @@
  * ORDER    A file's header is synced before its first group is written: what a scan finds is an old use,
  *          whole, or the new one. Each group begins in a fresh block, so that no acknowledged sector is ever
  *          written again.
+ * AHEAD    The first write into a block of a file changes the file's size or its extents, so the sync must write
+ *          those as well. Small groups would pay that each time: one that comes into new blocks writes
+ *          zeroes behind itself, and the next hundreds only write over them. A scan takes zeroes for the end.
  * FILES    used (oldest first, the last is the current one) -> journal_recycle() -> spare -> used. A file made
  *          larger for one huge group, and one that failed, is removed instead.
  *          Older spare files go before one that is removed, and each header says which generations still
@@ -21,7 +24,13 @@
 
 #include <stdio.h>
 
-enum { BUFFER_BYTES_MIN = 16 << 10, BUFFER_BYTES_IDLE = 256 << 10 };
+enum {
+    BUFFER_BYTES_MIN = 16 << 10,
+    BUFFER_BYTES_IDLE = 256 << 10,
+    AHEAD_BYTES = 1 << 20, /* files grow to multiples of this */
+    AHEAD_GROUP_BYTES_MAX = 128 << 10,
+    ZEROES_BYTES = 64 << 10,
+};
 
 void journal_init(struct journal *j, struct env *env, const char *dir, uint32_t core,
                   uint64_t incarnation)
@@ -241,6 +250,14 @@ static enum err next_file(struct journal *j, uint64_t need)
     return OK;
 }
 
+/* Zeroes to write behind a group of `len` that ends at `end`. */
+static size_t ahead_of(const struct journal_file *f, uint64_t end, size_t len)
+{
+    uint64_t upto = MIN((end + AHEAD_BYTES - 1) / AHEAD_BYTES * AHEAD_BYTES, f->bytes);
+
+    return end <= f->written || len > AHEAD_GROUP_BYTES_MAX ? 0 : (size_t)(upto - end);
+}
+
 enum err journal_begin(struct journal *j, bool *begun)
 {
     size_t need = journal_padded(j->open.len);
@@ -275,10 +292,12 @@ enum err journal_begin(struct journal *j, bool *begun)
                                       .reserve = j->current->bytes,
                                       .group = j->flying.at,
                                       .len = need,
+                                      .ahead = ahead_of(j->current, j->position + need, need),
                                       .position = j->position};
     (void)snprintf(j->write.dir, sizeof(j->write.dir), "%s", j->dir);
     journal_path(j, j->current->number, j->write.path);
     j->position += need;
+    j->current->written = MAX(j->current->written, j->position + j->write.ahead);
     j->busy = true;
     *begun = true;
     return OK;
@@ -299,6 +318,27 @@ static enum err create(struct journal_write *w)
     return e;
 }
 
+/* The group, and zeroes behind it as far as there is memory for them. */
+static enum err write_group(const struct journal_write *w)
+{
+    struct env_slice slices[1 + AHEAD_BYTES / ZEROES_BYTES] = {
+        {(uint8_t *)(uintptr_t)w->group, w->len}};
+    size_t ahead = w->ahead;
+    uint8_t *zeroes = ahead == 0 ? NULL : mem_pages(ZEROES_BYTES);
+    int count = 1;
+
+    if (zeroes != NULL) {
+        memset(zeroes, 0, ZEROES_BYTES);
+        for (; ahead > 0; count++) {
+            slices[count] = (struct env_slice){zeroes, MIN(ahead, (size_t)ZEROES_BYTES)};
+            ahead -= slices[count].len;
+        }
+    }
+    enum err e = env_write(w->env, w->file, slices, count, w->position);
+    mem_free(zeroes);
+    return e;
+}
+
 enum err journal_write(struct journal_write *w)
 {
     if (w->create) {
@@ -311,8 +351,7 @@ enum err journal_write(struct journal_write *w)
     if (w->create) {
         TRY(env_sync_dir(w->env, w->dir));
     }
-    TRY(env_write(w->env, w->file, &(struct env_slice){(uint8_t *)(uintptr_t)w->group, w->len}, 1,
-                  w->position));
+    TRY(write_group(w));
     return env_sync(w->env, w->file);
 }
 

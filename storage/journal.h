@@ -21,9 +21,10 @@ enum { JOURNAL_FILE_BYTES = 8 << 20, JOURNAL_GROUP_BYTES_MAX = 4 << 20 };
 struct journal_file {
     struct list_link link;
     uint64_t number, generation, salt;
-    uint64_t bytes; /* that groups may fill, with the header */
-    int file;       /* -1: to be created */
-    bool retired;   /* a write or sync failed: never written again */
+    uint64_t bytes;   /* that groups may fill, with the header */
+    uint64_t written; /* below: all of it was written before, by groups or zeroes */
+    int file;         /* -1: to be created */
+    bool retired;     /* a write or sync failed: never written again */
 };
 
 struct journal_buffer {
@@ -42,6 +43,7 @@ struct journal_write {
     uint64_t reserve; /* bytes of a new file */
     const uint8_t *group;
     size_t len;
+    size_t ahead; /* zeroes to write behind the group */
     uint64_t position;
 };
 
