@@ -141,6 +141,7 @@ static void check_file(struct verify *v, const char *path)
     if (e != OK) {
         v->exit = cli_fail_err(v->cli, e, "verify");
     }
+    v->path = NULL; /* the caller's, gone when it returns */
 }
 
 /* ---- folders ---- */
