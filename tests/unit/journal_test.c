@@ -260,6 +260,47 @@ TEST(a_failed_group_is_dropped_and_its_file_left_alone)
     end(&b);
 }
 
+TEST(a_small_group_in_new_blocks_writes_zeroes_behind_itself_once)
+{
+    struct bench b;
+    const size_t block = JOURNAL_BLOCK_BYTES;
+
+    begin(&b);
+    CHECK_OK(add(&b, 100));
+    CHECK(commit(&b));
+    CHECK_EQ(b.journal.write.ahead, (32 << 10) - 2 * block);
+    CHECK_EQ(sim_disk_used(sim_node_disk(b.node)), 32 << 10);
+    for (int i = 0; i < 6; i++) {
+        CHECK_OK(add(&b, 100));
+        CHECK(commit(&b));
+        CHECK_EQ(b.journal.write.ahead, 0);
+    }
+    /* A file that is used again has its blocks. */
+    journal_recycle(&b.journal, UINT64_MAX, true);
+    CHECK_OK(add(&b, 100));
+    CHECK(commit(&b));
+    CHECK_EQ(b.journal.current->number, 1);
+    CHECK_EQ(b.journal.write.ahead, 0);
+    end(&b);
+}
+
+TEST(a_group_is_written_even_if_there_is_no_memory_for_zeroes)
+{
+    struct bench b;
+    bool begun;
+
+    begin(&b);
+    CHECK_OK(add(&b, 100));
+    CHECK_OK(journal_begin(&b.journal, &begun));
+    CHECK(b.journal.write.ahead > 0);
+    (void)mem_fail_nth(1);
+    CHECK_OK(journal_write(&b.journal.write));
+    (void)mem_fail_nth(0);
+    journal_end(&b.journal);
+    CHECK_EQ(b.journal.sequence_durable, 1);
+    end(&b);
+}
+
 TEST(a_file_for_which_there_is_no_space_is_not_left_behind)
 {
     struct bench b;
