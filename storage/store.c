@@ -1,7 +1,8 @@
 /* storage/store.c: one core's storage as its loop sees it: group commits, finished jobs, failures, the stop.
  *
  * TURN     store_job_done() for every event, then store_commit(): the open group goes to the journal's lane if it
- *          is free, due flushes and syncs to the flush lane. Nothing here blocks.
+ *          is free, due flushes and syncs to the flush lane. Nothing here blocks. In the turn in which a
+ *          group has ended the next one waits for one more turn: fewer and larger groups.
  * LANES    journal (width 1): groups, so nothing delays a commit. flush (width 1): everything else that
  *          writes, in order. The read lane is shared by all cores and brought by the caller.
  * FAILURE  journal_err and flush_err say why appends are refused. ERR_NOSPACE is left again: once a second the
@@ -198,6 +199,7 @@ static void journal_done(struct store *s, struct store_job *j)
         store_journal_failed(s, j->err);
         return;
     }
+    s->group_ended = true;
     s->stats.groups++;
     s->stats.group_bytes += s->journal.write.len;
     journal_end(&s->journal);
@@ -267,7 +269,12 @@ void store_commit(struct store *s, uint64_t now_us)
 {
     s->now_us = now_us;
     try_again(s);
-    journal_start(s);
+    /* Those who are answered in this turn often send again at once: their appends join the next group. */
+    s->gathering = s->group_ended && s->journal.open.entry_count > 0;
+    s->group_ended = false;
+    if (!s->gathering) {
+        journal_start(s);
+    }
     sync_run(s);
     flush_run(s);
     if (s->journal.busy || s->journal.open.entry_count > 0) {
@@ -282,6 +289,9 @@ uint64_t store_deadline_us(const struct store *s)
 {
     uint64_t at = s->idle_us == 0 ? UINT64_MAX : s->idle_us;
 
+    if (s->gathering) {
+        return s->now_us;
+    }
     if (s->journal_err == ERR_NOSPACE || s->flush_err == ERR_NOSPACE) {
         at = MIN(at, s->retry_us);
     }
