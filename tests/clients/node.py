@@ -4,7 +4,8 @@
         run("kcat", "-b", node.at, ...)
         node.kill9(); node.start()      # the same port, the same data
 
-The binary is $WEIR. Only processes started here are ended, by their id.
+The binary is $WEIR; the settings in $WEIR_TEST_SETTINGS ("weir.cores=4 ...") go to every broker. Only
+processes started here are ended, by their id.
 """
 import os
 import re
@@ -16,6 +17,7 @@ import sys
 import tempfile
 
 WEIR = os.environ.get("WEIR", "build/debug/weir")
+SETTINGS = tuple(os.environ.get("WEIR_TEST_SETTINGS", "").split())
 READY = re.compile(r"ready in (\d+) ms  kafka (\S+):(\d+)  data (.*)")
 WAIT_S = 60
 
@@ -28,7 +30,7 @@ def free_port():
 
 class Node:
     def __init__(self, *settings):
-        self.settings = settings
+        self.settings = SETTINGS + settings
         self.data = tempfile.mkdtemp(prefix="weir-test-")
         self.port = free_port()
         self.at = f"127.0.0.1:{self.port}"
