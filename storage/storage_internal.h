@@ -117,7 +117,7 @@ struct store {
     uint64_t kept_from; /* journal generation of logs closed before they were flushed; 0: none */
     bool sync_busy, trying, inline_jobs;
     bool group_ended, gathering; /* since the last commit; the open group waits for the next one */
-    bool memory_wanted; /* an append was turned away because too much is dirty */
+    bool memory_wanted;          /* an append was turned away because too much is dirty */
     struct store_recovery *recovery;
     size_t files_max; /* descriptors of segments */
     int lock;         /* of the data directory; -1: another store has it */
