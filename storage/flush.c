@@ -158,14 +158,14 @@ static void checkpoint_paths(const char *dir, char path[ENV_PATH_BYTES],
     (void)snprintf(path_new, ENV_PATH_BYTES, "%.1000s/checkpoint.new", dir);
 }
 
-enum err checkpoint_replace(struct env *env, const char *dir, struct bytes content)
+enum err checkpoint_replace(struct env *env, const char *dir, struct bytes content, bool sync)
 {
     char path[ENV_PATH_BYTES], path_new[ENV_PATH_BYTES];
 
     checkpoint_paths(dir, path, path_new);
-    TRY(file_write_whole(env, path_new, content, true));
+    TRY(file_write_whole(env, path_new, content, sync));
     TRY(env_rename(env, path_new, path));
-    return env_sync_dir(env, dir);
+    return sync ? env_sync_dir(env, dir) : OK;
 }
 
 static enum err flush_steps(struct env *env, struct flush_job *f)
@@ -183,7 +183,8 @@ static enum err flush_steps(struct env *env, struct flush_job *f)
         segment_path(f->dir, f->base, ".idx", path);
         TRY(file_write_whole(env, path, buf_view(&f->index), false));
     }
-    return f->checkpoint.len == 0 ? OK : checkpoint_replace(env, f->dir, buf_view(&f->checkpoint));
+    return f->checkpoint.len == 0 ? OK
+                                  : checkpoint_replace(env, f->dir, buf_view(&f->checkpoint), true);
 }
 
 static void flush_work(struct store_job *j)

@@ -541,6 +541,8 @@ static void drop_empty_last(struct opening *o)
     }
 }
 
+/* The journals go after one sync of everything, so a first checkpoint needs none of its own: many logs that are new
+ * do not wait for a sync each. An old one may hold a log start that stands nowhere else, and goes for a synced one. */
 static enum err replace_checkpoint(struct opening *o)
 {
     struct plog *l = o->log;
@@ -550,7 +552,7 @@ static enum err replace_checkpoint(struct opening *o)
         return OK;
     }
     TRY(checkpoint_take(l));
-    enum err e = checkpoint_replace(o->env, o->dir, buf_view(&l->checkpoint));
+    enum err e = checkpoint_replace(o->env, o->dir, buf_view(&l->checkpoint), o->there);
     buf_reset(&l->checkpoint);
     return e;
 }

@@ -183,8 +183,8 @@ void flush_cut(struct plog *l, uint64_t at);
 enum err checkpoint_take(struct plog *l);
 /* B. A whole small file, from its beginning. */
 enum err file_write_whole(struct env *env, const char *path, struct bytes content, bool sync);
-/* B. Replaces the log's checkpoint, durably. */
-enum err checkpoint_replace(struct env *env, const char *dir, struct bytes content);
+/* B. Replaces the log's checkpoint, durably; without sync only where there was none and a later sync of all comes. */
+enum err checkpoint_replace(struct env *env, const char *dir, struct bytes content, bool sync);
 /* B. ERR_NOT_FOUND, ERR_LIMIT. */
 enum err file_read_whole(struct env *env, const char *path, struct buf *out);
 enum err log_dirs_make(struct env *env, const char *dir);

@@ -156,6 +156,39 @@ TEST(directories_of_unknown_logs_go_if_there_is_metadata)
     end(h, sim);
 }
 
+/* Many new logs must not wait for a sync each: the journals go after one sync of everything. */
+TEST(a_first_checkpoint_at_a_start_is_synced_with_everything_else)
+{
+    struct sim *sim;
+    struct storage_host *h = host_or_die(&sim);
+    struct sim_disk *d = sim_node_disk(h->node);
+    const char *journal = "/data/journal/1-0-1.journal";
+
+    append(h, 1, 100);
+    append(h, 1, 100);
+    storage_settle(h);
+    CHECK_OK(storage_start_set(h, 1, 1));
+    storage_settle(h);
+    sim_disk_fault_add(d, &(struct sim_disk_fault){.op = SIM_DISK_SYNC,
+                                                   .path_part = "checkpoint.new",
+                                                   .nth = 1,
+                                                   .for_ever = true,
+                                                   .err = ERR_IO});
+    CHECK_OK(storage_crash_and_restart(h, 1, true)); /* again before anything of it was synced: */
+    CHECK_EQ(plog_start(h->logs[1].log), 1);
+    CHECK(sim_disk_exists(d, journal));
+    sim_disk_faults_clear(d);
+    CHECK_OK(storage_crash_and_restart(h, 1, true));
+    CHECK_EQ(plog_start(h->logs[1].log), 1);
+    storage_check(h);
+    storage_settle(h);
+    CHECK(!sim_disk_exists(d, journal));
+    CHECK_OK(storage_crash_and_restart(h, 2, true)); /* the checkpoint alone knows the start now */
+    CHECK_EQ(plog_start(h->logs[1].log), 1);
+    storage_check(h);
+    end(h, sim);
+}
+
 TEST(a_checkpoint_that_rots_costs_a_scan_and_nothing_else)
 {
     struct sim *sim;
