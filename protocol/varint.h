@@ -24,11 +24,6 @@ static inline int64_t zigzag_decode64(uint64_t v)
     return (int64_t)((v >> 1) ^ (~(v & 1) + 1));
 }
 
-static inline uint32_t zigzag_encode32(int32_t v)
-{
-    return ((uint32_t)v << 1) ^ (v < 0 ? UINT32_MAX : 0);
-}
-
 static inline uint64_t zigzag_encode64(int64_t v)
 {
     return ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0);

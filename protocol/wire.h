@@ -214,11 +214,6 @@ static inline void wire_put_u64(struct wire_writer *w, uint64_t v)
     wire_store_u64(wire_room(w, sizeof(v)), v);
 }
 
-static inline void wire_put_i64(struct wire_writer *w, int64_t v)
-{
-    wire_put_u64(w, (uint64_t)v);
-}
-
 void wire_put_f64(struct wire_writer *w, double v);
 void wire_put_uuid(struct wire_writer *w, struct uuid v);
 /* The bytes themselves, without a length. Null writes nothing. */

@@ -195,11 +195,6 @@ struct producers *plog_producers(struct plog *l)
     return l->producers;
 }
 
-const struct plog_key *plog_key_of(const struct plog *l)
-{
-    return &l->key;
-}
-
 struct segment *plog_last_segment(const struct plog *l)
 {
     struct list_link *last = list_last(&l->segments);

@@ -92,7 +92,6 @@ int64_t plog_max_timestamp(const struct plog *l);
 enum err
 plog_state(const struct plog *l); /* OK, ERR_IO, ERR_NOSPACE: why it refuses; ERR_CORRUPT */
 struct producers *plog_producers(struct plog *l);
-const struct plog_key *plog_key_of(const struct plog *l);
 
 /* The largest epoch <= `epoch` that has batches and its end offset; false when there is none
  * (KIP-101, KIP-320). In memory. */
