@@ -1,0 +1,23 @@
+/* broker/groups/offsets.h: committed offsets: where each group has got to in each partition.
+ *
+ * Kept by topic name and partition, with the topic's id. A commit is one record; deleting is a tombstone.
+ * Expiry (KIP-211): offsets of a group that is Empty go offsets.retention.minutes after it became so; those of a
+ * live group, only for topics it no longer subscribes to, so long after their commit; those of a group without
+ * members ever (assigned by hand), so long after their commit; an expire_timestamp of old commits overrules.
+ */
+#pragma once
+
+#include "broker/groups/groups_internal.h"
+#include "schema/group_records.h"
+
+/* Frees all; writes nothing. */
+void offsets_deinit(struct group *group);
+/* The OffsetCommit record: makes a classic group without members if there is none. */
+enum err offsets_apply(struct groups *g, const struct offset_commit_key *key,
+                       const struct offset_commit_value *value);
+/* Tombstones for all of them: the group is deleted. */
+void offsets_put_tombstones(struct groups *g, struct group *group);
+/* Tombstones for what has expired. */
+void offsets_expire(struct groups *g, struct group *group);
+/* Tombstones for topics that `old` has and the newest image has not. */
+void offsets_forget_topics(struct groups *g, struct group *group, const struct image *old);
