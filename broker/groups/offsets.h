@@ -21,3 +21,7 @@ void offsets_put_tombstones(struct groups *g, struct group *group);
 void offsets_expire(struct groups *g, struct group *group);
 /* Tombstones for topics that `old` has and the newest image has not. */
 void offsets_forget_topics(struct groups *g, struct group *group, const struct image *old);
+
+/* Of every group: offsets_expire(), then the group itself if it has neither offsets nor members. Runs as an
+ * operation, every offsets.retention.check.interval.ms. */
+void groups_expire(struct groups *g);
