@@ -73,6 +73,7 @@ struct core {
     size_t fetch_lent; /* broker/fetch_wait.c: log bytes in replies that are not sent */
     struct compression *compression; /* for broker/handlers/produce.c; NULL until needed */
     struct metadata *metadata;       /* core 0 only: broker/metadata.h */
+    struct list coordinators;        /* broker/coordinator.h */
     struct list auto_creations;      /* broker/auto_create.c's own */
     struct listeners *listeners;     /* core 0 only: broker/listener.h */
     uint64_t now_us;                 /* read once per turn, and again after a wait */

@@ -27,6 +27,7 @@ struct partition {
     struct plog_key key;
     struct bytes topic; /* name; owned */
     struct plog *log;
+    struct coordinator *coordinator; /* broker/coordinator.h; NULL: not a partition of that topic */
     int32_t leader_epoch;
     struct topic_settings settings;
     struct list acks_waiting;  /* struct append: in the log, not below the high watermark */

@@ -395,6 +395,12 @@ void groups_free(struct groups *g)
     mem_free(g);
 }
 
+void groups_forget_calls(struct groups *g)
+{
+    list_init(&g->calls);
+    list_init(&g->waiters);
+}
+
 void groups_loaded(struct groups *g, int64_t end_offset)
 {
     ASSERT(g->state == GROUPS_LOADING);

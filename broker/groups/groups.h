@@ -74,6 +74,8 @@ struct group_call {
 enum err groups_new(const struct groups_host *host, int32_t partition, struct groups **out);
 /* Whoever waits is refused with NOT_COORDINATOR. NULL is allowed. */
 void groups_free(struct groups *g);
+/* The requests are gone already (the node is being taken apart): nobody will be answered. */
+void groups_forget_calls(struct groups *g);
 
 /* One whole batch of the log, uncompressed, in the order of the log. ERR_CORRUPT, ERR_NOMEM: of no use. */
 enum err groups_load(struct groups *g, struct bytes batch);
