@@ -345,11 +345,11 @@ void groups_image_changed(struct groups *g, const struct image *old)
         return;
     }
     operation_begin(g);
+    offsets_forget_topics(g, old);
     map_for_each(&g->by_id, link)
     {
         struct group *group = CONTAINER_OF(link, struct group, link);
 
-        offsets_forget_topics(g, group, old);
         if (group->consumer != NULL) {
             consumer_image_changed(g, group, old);
         }
