@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/coordinator.h"
 #include "broker/topic_plan.h"
 
 struct auto_creation {
@@ -30,10 +31,15 @@ static void auto_creation_free(struct auto_creation *a)
 static void decide(struct metadata *m, struct metadata_change *change)
 {
     struct auto_creation *a = CONTAINER_OF(change, struct auto_creation, change);
+    const struct config *config = metadata_core(m)->config;
+    const struct image *draft = metadata_draft(m);
     struct create_topics_request_topic in = {
         .name = a->name, .num_partitions = -1, .replication_factor = -1};
 
-    topic_plan_make(&a->plan, metadata_draft(m), metadata_core(m)->config, &in, &a->arena);
+    if (bytes_equal(a->name, OFFSETS_TOPIC)) {
+        in = topic_plan_offsets_topic(draft, config, &a->arena);
+    }
+    topic_plan_make(&a->plan, draft, config, &in, &a->arena);
     if (a->plan.error == KAFKA_NONE && !a->arena.exhausted) {
         (void)metadata_put_topic(m, &a->plan.topic);
     }
@@ -83,4 +89,11 @@ void topic_auto_create(struct core *c, struct bytes name)
     a->change.done = created;
     list_add_last(&c->auto_creations, &a->link);
     metadata_submit(c, &a->change);
+}
+
+void offsets_topic_create(struct core *c)
+{
+    if (c->image != NULL && image_topic_by_name(c->image, OFFSETS_TOPIC) == NULL) {
+        topic_auto_create(c, OFFSETS_TOPIC);
+    }
 }

@@ -12,6 +12,7 @@
 #include "broker/metadata_records.h"
 
 #include "base/mem.h"
+#include "broker/topic_plan.h"
 #include "protocol/batch_builder.h"
 #include "schema/metadata_records.h"
 
@@ -146,9 +147,7 @@ static void apply_topic(struct metadata_writer *w, const struct topic_record *r)
     now->topic = (struct image_topic){
         .id = r->topic_id,
         .name = arena_copy(&w->arena, r->name),
-        .internal = bytes_equal(r->name, BYTES("__consumer_offsets")) ||
-                    bytes_equal(r->name, BYTES("__transaction_state")) ||
-                    bytes_equal(r->name, BYTES("__share_group_state")),
+        .internal = topic_name_is_internal(r->name),
     };
 }
 

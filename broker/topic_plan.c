@@ -10,6 +10,12 @@
 
 #include "base/limits.h"
 #include "broker/config_value.h"
+#include "broker/coordinator.h"
+
+enum {
+    SEGMENT_BYTES_MIN = 1 << 20, /* the least that segment.bytes may be */
+    OFFSETS_TOPIC_CONFIGS = 3,
+};
 
 static bool refuse(struct topic_plan *plan, enum kafka_error error, struct bytes message)
 {
@@ -49,6 +55,12 @@ bool topic_name_ok(struct bytes name, struct arena *arena, struct bytes *message
         }
     }
     return true;
+}
+
+bool topic_name_is_internal(struct bytes name)
+{
+    return bytes_equal(name, OFFSETS_TOPIC) || bytes_equal(name, BYTES("__transaction_state")) ||
+           bytes_equal(name, BYTES("__share_group_state"));
 }
 
 static bool equal_but_for_dots(struct bytes a, struct bytes b)
@@ -355,4 +367,37 @@ void topic_plan_make(struct topic_plan *plan, const struct image *image,
     } else {
         plan_counts(plan, image, config, in, arena);
     }
+}
+
+/* A smaller segment than a topic may ask for would leave the cluster without this topic. */
+static int64_t offsets_segment_bytes(const struct config *config)
+{
+    int64_t bytes = config_i64(config, CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES);
+
+    return MAX(bytes, (int64_t)SEGMENT_BYTES_MIN);
+}
+
+struct create_topics_request_topic topic_plan_offsets_topic(const struct image *image,
+                                                            const struct config *config,
+                                                            struct arena *arena)
+{
+    int64_t replicas =
+        MIN(config_i64(config, CONFIG_OFFSETS_TOPIC_REPLICATION_FACTOR), image_broker_count(image));
+    struct create_topics_request_topic out = {
+        .name = OFFSETS_TOPIC,
+        .num_partitions = (int32_t)config_i64(config, CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS),
+        .replication_factor = (int16_t)replicas,
+        .configs = create_topics_request_configs_new(arena, OFFSETS_TOPIC_CONFIGS),
+    };
+
+    if (out.configs.len == OFFSETS_TOPIC_CONFIGS) {
+        struct create_topics_request_config *c = out.configs.at;
+        c[0].name = bytes_of(topic_config_info(TOPIC_CONFIG_CLEANUP_POLICY)->name);
+        c[0].value = BYTES("compact");
+        c[1].name = bytes_of(topic_config_info(TOPIC_CONFIG_COMPRESSION_TYPE)->name);
+        c[1].value = BYTES("producer");
+        c[2].name = bytes_of(topic_config_info(TOPIC_CONFIG_SEGMENT_BYTES)->name);
+        c[2].value = arena_format(arena, "%" PRId64, offsets_segment_bytes(config));
+    }
+    return out;
 }

@@ -19,10 +19,19 @@ struct topic_plan {
 /* Names that Kafka accepts; `message` says what is wrong. */
 bool topic_name_ok(struct bytes name, struct arena *arena, struct bytes *message);
 
+/* Topics of the brokers' own: clients may read them, only administrators write to them. */
+bool topic_name_is_internal(struct bytes name);
+
 /* `image`: the draft. */
 void topic_plan_make(struct topic_plan *plan, const struct image *image,
                      const struct config *config, const struct create_topics_request_topic *in,
                      struct arena *arena);
+
+/* What the topic of the group coordinators is asked for as (offsets.topic.*): compacted, stored as it comes, with
+ * no more replicas than there are brokers. Made in the arena. */
+struct create_topics_request_topic topic_plan_offsets_topic(const struct image *image,
+                                                            const struct config *config,
+                                                            struct arena *arena);
 
 /* Partitions past the `have` there are, each on `replication_factor` brokers; `assignments` NULL, or one row of
  * broker ids for each new one. Fills plan->topic.partitions only. */

@@ -56,6 +56,7 @@ static void fill_missing(struct request *rq, const struct metadata_request *in, 
     struct bytes why;
 
     out->name = name;
+    out->is_internal = topic_name_is_internal(name);
     if (!topic_name_ok(name, rq->arena, &why)) {
         out->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
         return;

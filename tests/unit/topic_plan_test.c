@@ -230,3 +230,29 @@ TEST(doubles_are_found_and_the_order_is_kept)
         CHECK_EQ(n[i].again, i == 2);
     }
 }
+
+TEST(the_topic_of_the_coordinators_is_compacted_and_fits_the_brokers_there_are)
+{
+    const struct image *image = image_or_die();
+    struct config *config = config_or_die();
+    struct topic_plan out;
+
+    CHECK_OK(
+        config_set(config, BYTES("offsets.topic.num.partitions"), BYTES("7"), CONFIG_FROM_SET));
+    CHECK_OK(
+        config_set(config, BYTES("offsets.topic.segment.bytes"), BYTES("1000"), CONFIG_FROM_SET));
+
+    struct create_topics_request_topic in = topic_plan_offsets_topic(image, config, arena);
+
+    topic_plan_make(&out, image, config, &in, arena);
+    CHECK_EQ(out.error, KAFKA_NONE);
+    CHECK(bytes_equal(out.topic.name, BYTES("__consumer_offsets")));
+    CHECK_EQ(out.topic.partition_count, 7);
+    CHECK_EQ(out.replication_factor, 2);
+    CHECK_EQ(out.topic.config_count, 3);
+    CHECK(bytes_equal(out.topic.configs[0].value, BYTES("compact")));
+    CHECK(bytes_equal(out.topic.configs[1].value, BYTES("producer")));
+    CHECK(bytes_equal(out.topic.configs[2].value, BYTES("1048576")));
+    image_unref(image);
+    config_free(config);
+}
