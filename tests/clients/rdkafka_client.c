@@ -6,10 +6,16 @@
  *         at the end "N passed, N failed" of the deliveries
  *     weir_rdkafka read BOOTSTRAP TOPIC PARTITIONS
  *         prints the same lines for everything that is there, up to the ends at the time of the call
+ *     weir_rdkafka member BOOTSTRAP TOPIC GROUP [key=value ...]
+ *         a member of the group, until it gets SIGTERM: "R PARTITION OFFSET VALUE" for each record, and now and
+ *         then, when the commit of everything before it was acknowledged, "C PARTITION OFFSET"
+ *     weir_rdkafka committed BOOTSTRAP TOPIC PARTITIONS GROUP
+ *         prints "PARTITION OFFSET" of each partition's committed offset, -1 for none
  *
  * Lines are flushed one by one: whoever kills the broker knows what had been promised by then.
  */
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +25,8 @@ enum {
     WAIT_MS = 100,
     FLUSH_MS = 120000,
     PARTITION_COUNT_MAX = 64,
-    READ_MS_MAX = 60000
+    READ_MS_MAX = 60000,
+    COMMIT_EVERY = 20
 };
 
 struct deliveries {
@@ -38,6 +45,18 @@ static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
 
     if (rd_kafka_conf_set(conf, key, value, error, sizeof(error)) != RD_KAFKA_CONF_OK) {
         fail_with(key, error);
+    }
+}
+
+static void set_all(rd_kafka_conf_t *conf, char **settings, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char *equals = strchr(settings[i], '=');
+        if (equals == NULL) {
+            fail_with(settings[i], "not key=value");
+        }
+        *equals = 0;
+        set(conf, settings[i], equals + 1);
     }
 }
 
@@ -101,14 +120,7 @@ static int write_all(int argc, char **argv)
     set(conf, "message.timeout.ms", "0");
     set(conf, "queue.buffering.max.messages", "200");
     set(conf, "reconnect.backoff.max.ms", "200");
-    for (int i = 7; i < argc; i++) {
-        char *equals = strchr(argv[i], '=');
-        if (equals == NULL) {
-            fail_with(argv[i], "not key=value");
-        }
-        *equals = 0;
-        set(conf, argv[i], equals + 1);
-    }
+    set_all(conf, argv + 7, argc - 7);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     rd_kafka_conf_set_opaque(conf, &d);
     rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, conf);
@@ -163,6 +175,114 @@ static int read_all(char **argv)
     return left == 0 ? 0 : 1;
 }
 
+/* ---- groups ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+static rd_kafka_t *new_member(const char *bootstrap, const char *group, char **settings, int count)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    set(conf, "bootstrap.servers", bootstrap);
+    set(conf, "group.id", group);
+    set(conf, "enable.auto.commit", "false");
+    set(conf, "auto.offset.reset", "earliest");
+    set(conf, "reconnect.backoff.max.ms", "200");
+    set_all(conf, settings, count);
+    return new_handle(RD_KAFKA_CONSUMER, conf);
+}
+
+/* Commits what this member has read of each partition, and says what was acknowledged. */
+static void commit_all(rd_kafka_t *rk)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+
+    if (rd_kafka_assignment(rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    rd_kafka_position(rk, list);
+    for (int i = list->cnt - 1; i >= 0; i--) {
+        if (list->elems[i].offset < 0) {
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+        }
+    }
+    if (list->cnt > 0 && rd_kafka_commit(rk, list, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        for (int i = 0; i < list->cnt; i++) {
+            if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                printf("C %d %lld\n", list->elems[i].partition, (long long)list->elems[i].offset);
+            }
+        }
+        fflush(stdout);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static int be_member(int argc, char **argv)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_t *rk = new_member(argv[2], argv[4], argv + 5, argc - 5);
+    int read = 0;
+
+    signal(SIGTERM, on_signal);
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_topic_partition_list_add(topics, argv[3], RD_KAFKA_PARTITION_UA);
+    rd_kafka_subscribe(rk, topics);
+    while (!stop_asked) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, WAIT_MS);
+
+        if (m == NULL || m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (m != NULL) {
+                rd_kafka_message_destroy(m);
+            }
+            if (read > 0) {
+                commit_all(rk);
+                read = 0;
+            }
+            continue;
+        }
+        printf("R %d %lld %.*s\n", m->partition, (long long)m->offset, (int)m->len,
+               (const char *)m->payload);
+        fflush(stdout);
+        rd_kafka_message_destroy(m);
+        if (++read >= COMMIT_EVERY) {
+            commit_all(rk);
+            read = 0;
+        }
+    }
+    rd_kafka_consumer_close(rk);
+    rd_kafka_topic_partition_list_destroy(topics);
+    rd_kafka_destroy(rk);
+    return 0;
+}
+
+static int print_committed(char **argv)
+{
+    int partitions = (int)strtol(argv[4], NULL, 10);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    rd_kafka_t *rk = new_member(argv[2], argv[5], NULL, 0);
+
+    for (int p = 0; p < partitions; p++) {
+        rd_kafka_topic_partition_list_add(list, argv[3], p);
+    }
+    rd_kafka_resp_err_t e = rd_kafka_committed(rk, list, READ_MS_MAX);
+    for (int p = 0; p < list->cnt && e == RD_KAFKA_RESP_ERR_NO_ERROR; p++) {
+        long long offset = list->elems[p].offset;
+        printf("%d %lld\n", list->elems[p].partition, offset < 0 ? -1LL : offset);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fail_with("committed", rd_kafka_err2str(e));
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 7 && strcmp(argv[1], "write") == 0) {
@@ -171,8 +291,16 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "read") == 0) {
         return read_all(argv);
     }
+    if (argc >= 5 && strcmp(argv[1], "member") == 0) {
+        return be_member(argc, argv);
+    }
+    if (argc == 6 && strcmp(argv[1], "committed") == 0) {
+        return print_committed(argv);
+    }
     fprintf(stderr,
             "usage: weir_rdkafka write BOOTSTRAP TOPIC PARTITIONS FIRST COUNT [key=value ...]\n"
-            "       weir_rdkafka read BOOTSTRAP TOPIC PARTITIONS\n");
+            "       weir_rdkafka read BOOTSTRAP TOPIC PARTITIONS\n"
+            "       weir_rdkafka member BOOTSTRAP TOPIC GROUP [key=value ...]\n"
+            "       weir_rdkafka committed BOOTSTRAP TOPIC PARTITIONS GROUP\n");
     return 2;
 }
