@@ -9,6 +9,7 @@
 #include "tools/cli_internal.h"
 
 #include "base/env_linux.h"
+#include "tools/cli_position.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,6 +50,18 @@ const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_DATA] = {{"-d", "--data"}, "FOLDER", "data directory"},
     [CLI_OPT_PORT] = {{"--port"}, "PORT", "port to listen on (9092); 0 takes a free one"},
     [CLI_OPT_CORES] = {{"--cores"}, "N", "cores to use (all)"},
+    [CLI_OPT_REGEX] = {{"-r", "--regex"},
+                       "REGEX",
+                       "names in which this regular expression is found"},
+    [CLI_OPT_TOPIC] = {{"-t", "--topic"}, "TOPIC", "only this topic"},
+    [CLI_OPT_GROUP] = {{"-g", "--group"}, "GROUP", "what this group committed, too"},
+    [CLI_OPT_UNDO] = {{"--undo"}, "FILE", "put back what the file says"},
+    [CLI_OPT_WATCH] = {{"--watch"}, "TIME", "show it again and again (every 2s)", .may_lack = true},
+    [CLI_OPT_INTERVAL] = {{"--interval"}, "TIME", "between two looks, which make rate and trend"},
+    [CLI_OPT_FAIL_IF] = {{"--fail-if"},
+                         "CONDITION",
+                         "print what meets it and end with 7: lag>1000, lag_time>60s, rate<1"},
+    [CLI_OPT_OLDER] = {{"--older-than"}, "TIME", "without a sign of life for so long (30d)"},
 };
 
 const struct cli_command cli_commands[] = {
@@ -160,9 +173,11 @@ int cli_fail_kafka(const struct cli *c, struct bytes what, enum kafka_error erro
                    struct bytes message)
 {
     struct bytes text = client_error_text(c->arena, what, error, message);
-    bool missing = error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION || error == KAFKA_UNKNOWN_TOPIC_ID;
-    bool denied =
-        error == KAFKA_TOPIC_AUTHORIZATION_FAILED || error == KAFKA_CLUSTER_AUTHORIZATION_FAILED;
+    bool missing = error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION || error == KAFKA_UNKNOWN_TOPIC_ID ||
+                   error == KAFKA_GROUP_ID_NOT_FOUND;
+    bool denied = error == KAFKA_TOPIC_AUTHORIZATION_FAILED ||
+                  error == KAFKA_GROUP_AUTHORIZATION_FAILED ||
+                  error == KAFKA_CLUSTER_AUTHORIZATION_FAILED;
 
     return cli_fail(c,
                     missing  ? CLI_NOT_FOUND
@@ -173,13 +188,21 @@ int cli_fail_kafka(const struct cli *c, struct bytes what, enum kafka_error erro
 
 /* ---- parsing ---- */
 
+static bool has_name(const struct cli_option_info *info, struct bytes name)
+{
+    for (int i = 0; i < 3 && info->names[i] != NULL; i++) {
+        if (bytes_equal(bytes_of(info->names[i]), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum cli_option option_of(struct bytes name)
 {
     for (int o = 0; o < CLI_OPT_COUNT_OF; o++) {
-        for (int i = 0; i < 3 && cli_options[o].names[i] != NULL; i++) {
-            if (bytes_equal(bytes_of(cli_options[o].names[i]), name)) {
-                return (enum cli_option)o;
-            }
+        if (has_name(&cli_options[o], name)) {
+            return (enum cli_option)o;
         }
     }
     return CLI_OPT_COUNT_OF;
@@ -204,7 +227,7 @@ static int parse_option(struct cli *c, int argc, char **argv, int *at)
     if (cli_options[o].value == NULL && value.at != NULL) {
         return cli_fail(c, CLI_USAGE, "%.*s takes no value", BYTES_ARG(name));
     }
-    if (cli_options[o].value != NULL && value.at == NULL) {
+    if (cli_options[o].value != NULL && value.at == NULL && !cli_options[o].may_lack) {
         if (*at + 1 == argc) {
             return cli_fail(c, CLI_USAGE, "%.*s needs a value: %.*s %s", BYTES_ARG(name),
                             BYTES_ARG(name), cli_options[o].value);
@@ -214,7 +237,7 @@ static int parse_option(struct cli *c, int argc, char **argv, int *at)
     if (c->value_count == CLI_VALUES_MAX) {
         return cli_fail(c, CLI_USAGE, "more than %d options", CLI_VALUES_MAX);
     }
-    c->values[c->value_count++] = (struct cli_value){o, value};
+    c->values[c->value_count++] = (struct cli_value){o, name, value};
     return CLI_OK;
 }
 
@@ -282,11 +305,27 @@ static int choose_command(struct cli *c)
     return exit;
 }
 
+static bool takes(const struct cli *c, enum cli_option o)
+{
+    return o == CLI_OPT_HELP || (c->command->options & (UINT64_C(1) << o)) != 0;
+}
+
+/* A name that several options share means the one that this command takes. */
+static void settle_option(const struct cli *c, struct cli_value *v)
+{
+    for (int o = 0; o < CLI_OPT_COUNT_OF && !takes(c, v->option); o++) {
+        if (takes(c, (enum cli_option)o) && has_name(&cli_options[o], v->name)) {
+            v->option = (enum cli_option)o;
+        }
+    }
+}
+
 static int check_options(struct cli *c)
 {
     for (int i = 0; i < c->value_count; i++) {
+        settle_option(c, &c->values[i]);
         enum cli_option o = c->values[i].option;
-        if (o != CLI_OPT_HELP && (c->command->options & (1u << o)) == 0) {
+        if (!takes(c, o)) {
             return cli_fail(c, CLI_USAGE, "'weir %s%s%s' does not take %s; see 'weir help %s %s'",
                             c->command->noun, c->command->verb[0] == 0 ? "" : " ", c->command->verb,
                             cli_options[o].names[0], c->command->noun, c->command->verb);
@@ -365,6 +404,37 @@ bool cli_number(const struct cli *c, enum cli_option o, int64_t otherwise, int64
     (void)cli_fail(c, CLI_USAGE, "%s %.*s: a whole number is needed", cli_options[o].names[0],
                    BYTES_ARG(value));
     return false;
+}
+
+bool cli_duration(const struct cli *c, enum cli_option o, int64_t otherwise, int64_t *out)
+{
+    struct bytes value = cli_value(c, o);
+
+    *out = otherwise;
+    if (value.at == NULL || duration_parse(value, out) == OK) {
+        return true;
+    }
+    (void)cli_fail(c, CLI_USAGE, "%s %.*s: a time is needed, as 500ms, 2s, 5m, 12h or 30d",
+                   cli_options[o].names[0], BYTES_ARG(value));
+    return false;
+}
+
+int cli_confirm(const struct cli *c, const char *what)
+{
+    char answer[8] = "";
+
+    if (cli_has(c, CLI_OPT_YES)) {
+        return CLI_OK;
+    }
+    if (!c->terminal_in) {
+        return cli_fail(c, CLI_USAGE,
+                        "%s? Confirm with --yes, or see what would happen with --dry-run", what);
+    }
+    (void)fprintf(stderr, "%s? [y/N] ", what);
+    if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y')) {
+        return cli_fail(c, CLI_USAGE, "nothing was done");
+    }
+    return CLI_OK;
 }
 
 int cli_connect(struct cli *c)

@@ -57,6 +57,14 @@ enum cli_option {
     CLI_OPT_DATA,       /* --data */
     CLI_OPT_PORT,       /* --port */
     CLI_OPT_CORES,      /* --cores */
+    CLI_OPT_REGEX,      /* -r, --regex */
+    CLI_OPT_TOPIC,      /* -t, --topic */
+    CLI_OPT_GROUP,      /* -g, --group */
+    CLI_OPT_UNDO,       /* --undo */
+    CLI_OPT_WATCH,      /* --watch */
+    CLI_OPT_INTERVAL,   /* --interval */
+    CLI_OPT_FAIL_IF,    /* --fail-if */
+    CLI_OPT_OLDER,      /* --older-than */
     CLI_OPT_COUNT_OF
 };
 
@@ -64,7 +72,8 @@ enum { CLI_ARGUMENTS_MAX = 256, CLI_VALUES_MAX = 256 };
 
 struct cli_value {
     enum cli_option option;
-    struct bytes value; /* null: the option takes none */
+    struct bytes name;  /* as it was written: "-r" may mean another option to another command */
+    struct bytes value; /* null: the option takes none, or may be left without */
 };
 
 struct cli {
@@ -85,7 +94,7 @@ struct cli_command {
     const char *noun, *verb;        /* verb "": the noun alone */
     const char *arguments;          /* as the help shows them: "TOPIC..." */
     int argument_min, argument_max; /* -1: as many as fit */
-    uint32_t options;               /* bits of enum cli_option that it takes */
+    uint64_t options;               /* bits of enum cli_option that it takes */
     const char *text;               /* one sentence */
     const char *example;            /* a whole line to copy */
     int (*run)(struct cli *c);
@@ -101,6 +110,8 @@ bool cli_has(const struct cli *c, enum cli_option o);
 bool cli_value_at(const struct cli *c, enum cli_option o, int n, struct bytes *out);
 /* A whole number option; `otherwise` when it was not given; prints and returns false when it is none. */
 bool cli_number(const struct cli *c, enum cli_option o, int64_t otherwise, int64_t *out);
+/* The same for a span of time, in milliseconds: "500ms", "2s", "30d"; a plain number is seconds. */
+bool cli_duration(const struct cli *c, enum cli_option o, int64_t otherwise, int64_t *out);
 
 /* Connects to -b, WEIR_BOOTSTRAP or localhost:9092; on failure prints what to do and returns the code. */
 int cli_connect(struct cli *c);
@@ -116,8 +127,9 @@ int cli_fail_kafka(const struct cli *c, struct bytes what, enum kafka_error erro
 
 /* ---- output ---- */
 
-/* CLI_TIME: a number of milliseconds since 1970; the table shows it as ISO 8601. */
-enum cli_column_kind { CLI_TEXT, CLI_NUMBER, CLI_TIME };
+/* CLI_TIME: a number of milliseconds since 1970; the table shows it as ISO 8601. CLI_DURATION: a number of
+ * milliseconds, which the table shows as "3.1 s". */
+enum cli_column_kind { CLI_TEXT, CLI_NUMBER, CLI_TIME, CLI_DURATION };
 
 struct cli_column {
     const char *title; /* upper case, for the table */
@@ -139,6 +151,9 @@ int cli_table_end(struct cli_table *t);  /* CLI_OK, or CLI_REFUSED when standard
 int cli_table_drop(struct cli_table *t);
 /* The end of a command of which `failed` things failed, the last with `exit`: prints the rows of the others. */
 int cli_table_end_partly(struct cli_table *t, int done, int failed, int exit);
+
+/* Asks on a terminal; elsewhere --yes must have said it: CLI_OK to go on. `what` is a question without its mark. */
+int cli_confirm(const struct cli *c, const char *what);
 
 /* One cell of CSV on standard output, quoted if need be. */
 void cli_print_csv_cell(struct bytes text);

@@ -31,7 +31,7 @@ void cli_help_command(const struct cli *c, const struct cli_command *command)
     print_usage_name(command);
     (void)printf("\n\n%s\n\n", command->text);
     for (int o = 0; o < CLI_OPT_COUNT_OF; o++) {
-        if ((command->options & (1u << o)) == 0) {
+        if ((command->options & (UINT64_C(1) << o)) == 0) {
             continue;
         }
         char names[64] = "";

@@ -3,14 +3,17 @@
 
 #include "tools/cli.h"
 
-#define OPTION(name) (1u << CLI_OPT_##name)
+#define OPTION(name) (UINT64_C(1) << CLI_OPT_##name)
 #define OF_CLIENT    (OPTION(BOOTSTRAP) | OPTION(OUTPUT) | OPTION(TIMEOUT))
 
 struct cli_option_info {
     const char *names[3]; /* "-p", "--partitions", ...; NULL at the end */
     const char *value;    /* what the help calls its value; NULL: takes none */
     const char *text;
+    bool may_lack; /* its value: then it stands behind "=" only */
 };
+
+static_assert(CLI_OPT_COUNT_OF <= 64, "a command's options are bits of one number");
 
 /* By enum cli_option. */
 extern const struct cli_option_info cli_options[CLI_OPT_COUNT_OF];

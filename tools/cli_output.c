@@ -87,14 +87,47 @@ static struct row *add_row(struct cli_table *t)
     return row;
 }
 
+/* As the table shows the cell; `room` may be what holds it. */
+static struct bytes shown(enum cli_column_kind kind, struct bytes text,
+                          char room[MOMENT_TEXT_BYTES])
+{
+    int64_t ms;
+
+    static_assert((int)DURATION_TEXT_BYTES <= (int)MOMENT_TEXT_BYTES, "one room for both");
+    if (text.at == NULL) {
+        return BYTES("-");
+    }
+    if ((kind != CLI_TIME && kind != CLI_DURATION) || bytes_to_i64(text, &ms) != OK) {
+        return text;
+    }
+    if (kind == CLI_TIME) {
+        moment_text(ms, room);
+    } else {
+        duration_text(ms, room);
+    }
+    return bytes_of(room);
+}
+
+static size_t shown_width(enum cli_column_kind kind, struct bytes text)
+{
+    char room[MOMENT_TEXT_BYTES];
+
+    return width_of(shown(kind, text, room));
+}
+
+static bool stands_right(enum cli_column_kind kind)
+{
+    return kind == CLI_NUMBER || kind == CLI_DURATION;
+}
+
 void cli_cell(struct cli_table *t, struct bytes text)
 {
     if (t->at == t->column_count && add_row(t) == NULL) {
         return;
     }
     t->last->cells[t->at].text = arena_copy(&t->arena, text);
-    size_t width = t->columns[t->at].kind == CLI_TIME ? MOMENT_TEXT_LEN : width_of(text);
-    t->widths[t->at] = MAX(t->widths[t->at], text.at == NULL ? 1 : width);
+    size_t width = shown_width(t->columns[t->at].kind, text);
+    t->widths[t->at] = MAX(t->widths[t->at], width);
     t->at++;
 }
 
@@ -126,23 +159,18 @@ static void print_padded(struct bytes text, size_t width, bool right, bool last)
 static void print_titles(const struct cli_table *t)
 {
     for (int i = 0; i < t->column_count; i++) {
-        print_padded(bytes_of(t->columns[i].title), t->widths[i], t->columns[i].kind == CLI_NUMBER,
+        print_padded(bytes_of(t->columns[i].title), t->widths[i], stands_right(t->columns[i].kind),
                      i + 1 == t->column_count);
     }
 }
 
 static void print_line(const struct cli_table *t, const struct row *r)
 {
-    char moment[MOMENT_TEXT_BYTES];
+    char room[MOMENT_TEXT_BYTES];
 
     for (int i = 0; i < t->column_count; i++) {
-        struct bytes text = r->cells[i].text.at == NULL ? BYTES("-") : r->cells[i].text;
-        int64_t ms;
-        if (t->columns[i].kind == CLI_TIME && bytes_to_i64(text, &ms) == OK) {
-            moment_text(ms, moment);
-            text = bytes_of(moment);
-        }
-        print_padded(text, t->widths[i], t->columns[i].kind == CLI_NUMBER,
+        enum cli_column_kind kind = t->columns[i].kind;
+        print_padded(shown(kind, r->cells[i].text, room), t->widths[i], stands_right(kind),
                      i + 1 == t->column_count);
     }
 }

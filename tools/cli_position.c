@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { DAY_MS = 86400000 };
+enum { SECOND_MS = 1000, MINUTE_MS = 60000, HOUR_MS = 3600000, DAY_MS = 86400000 };
 
 /* Days since 1970-01-01. Months are counted from March, so that leap days come last. */
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
@@ -104,32 +104,54 @@ static bool parse_iso(struct bytes text, int64_t *out)
     return true;
 }
 
-/* "-90m": so long before now. */
-static bool parse_ago(struct bytes text, int64_t now_ms, int64_t *out)
+/* "90m"; a number alone counts `bare` milliseconds each, or is refused when that is 0. */
+static bool parse_span(struct bytes text, int64_t bare, int64_t *out)
 {
     static const struct {
         const char *name;
         int64_t ms;
     } units[] = {{"ms", 1},      {"s", 1000},   {"m", 60000},
                  {"h", 3600000}, {"d", DAY_MS}, {"w", 7 * DAY_MS}};
-    size_t digits = 1;
-    int64_t n;
+    size_t digits = 0;
+    int64_t n, each = bare;
 
     while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9') {
         digits++;
     }
-    if (bytes_to_i64(bytes_slice(text, 1, digits - 1), &n) != OK) {
+    if (bytes_to_i64(bytes_slice(text, 0, digits), &n) != OK) {
         return false;
     }
     struct bytes unit = bytes_slice(text, digits, text.len);
-    for (size_t i = 0; i < COUNT_OF(units); i++) {
-        if (bytes_equal(unit, bytes_of(units[i].name)) &&
-            !__builtin_mul_overflow(n, units[i].ms, &n)) {
-            *out = now_ms - n;
-            return true;
+    for (size_t i = 0; unit.len > 0 && i < COUNT_OF(units); i++) {
+        if (bytes_equal(unit, bytes_of(units[i].name))) {
+            each = units[i].ms;
+            unit = BYTES("");
         }
     }
-    return false;
+    return unit.len == 0 && each > 0 && !__builtin_mul_overflow(n, each, out);
+}
+
+/* "-90m": so long before now. */
+static bool parse_ago(struct bytes text, int64_t now_ms, int64_t *out)
+{
+    int64_t span;
+
+    if (!parse_span(bytes_slice(text, 1, text.len), 0, &span)) {
+        return false;
+    }
+    *out = now_ms - span;
+    return true;
+}
+
+enum err duration_parse(struct bytes text, int64_t *out_ms)
+{
+    int64_t span;
+
+    if (!parse_span(text, SECOND_MS, &span)) {
+        return fail(ERR_MALFORMED, "'%.*s' is not a span of time", BYTES_ARG(text));
+    }
+    *out_ms = span;
+    return OK;
 }
 
 enum err moment_parse(struct bytes text, int64_t now_ms, int64_t *out)
@@ -186,4 +208,29 @@ void moment_text(int64_t ms, char out[MOMENT_TEXT_BYTES])
     (void)snprintf(out, MOMENT_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)year,
                    (int)month, (int)day, (int)(left / 3600000), (int)(left / 60000 % 60),
                    (int)(left / 1000 % 60), (int)(left % 1000));
+}
+
+void duration_text(int64_t ms, char out[DURATION_TEXT_BYTES])
+{
+    static const struct {
+        int64_t ms, part_ms;
+        char name, part;
+    } units[] = {{DAY_MS, HOUR_MS, 'd', 'h'},
+                 {HOUR_MS, MINUTE_MS, 'h', 'm'},
+                 {MINUTE_MS, SECOND_MS, 'm', 's'}};
+
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (ms >= units[i].ms) {
+            (void)snprintf(out, DURATION_TEXT_BYTES, "%" PRId64 "%c%02" PRId64 "%c",
+                           ms / units[i].ms, units[i].name, ms % units[i].ms / units[i].part_ms,
+                           units[i].part);
+            return;
+        }
+    }
+    if (ms >= SECOND_MS) {
+        (void)snprintf(out, DURATION_TEXT_BYTES, "%" PRId64 ".%" PRId64 " s", ms / SECOND_MS,
+                       ms % SECOND_MS / 100);
+        return;
+    }
+    (void)snprintf(out, DURATION_TEXT_BYTES, "%" PRId64 " ms", ms);
 }

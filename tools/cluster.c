@@ -97,46 +97,75 @@ struct cluster_offset *cluster_offsets_of(struct arena *arena,
     return q;
 }
 
+/* Questions from `i` on that have the topic of the one there, as far as they stand together. */
+static int32_t run_of(const struct cluster_offset *q, int32_t count, int32_t i)
+{
+    int32_t end = i + 1;
+
+    while (end < count && bytes_equal(q[end].topic, q[i].topic)) {
+        end++;
+    }
+    return end;
+}
+
+/* Those of a run that this leader is asked. */
+static void add_run(struct arena *arena, struct list_offsets_request_topic *out,
+                    const struct cluster_offset *q, int32_t count, int32_t leader)
+{
+    int32_t len = 0;
+
+    out->name = q[0].topic;
+    out->partitions = list_offsets_request_partitions_new(arena, count);
+    for (int32_t i = 0; i < count && out->partitions.len > 0; i++) {
+        if (q[i].leader == leader) {
+            out->partitions.at[len].partition_index = q[i].partition;
+            out->partitions.at[len++].timestamp = q[i].at;
+        }
+    }
+    out->partitions.len = len;
+}
+
 /* Questions of one leader as a request: topics in the order they come in. */
 static struct list_offsets_request_topics
 topics_of(struct arena *arena, const struct cluster_offset *q, int32_t count, int32_t leader)
 {
-    struct list_offsets_request_topics topics = list_offsets_request_topics_new(arena, count);
-    int32_t len = 0;
+    struct list_offsets_request_topics topics;
+    int32_t runs = 0, len = 0;
 
-    for (int32_t i = 0; i < count && topics.len > 0; i++) {
-        if (q[i].leader != leader) {
-            continue;
-        }
-        if (len == 0 || !bytes_equal(topics.at[len - 1].name, q[i].topic)) {
-            topics.at[len].name = q[i].topic;
-            topics.at[len].partitions = list_offsets_request_partitions_new(arena, count - i);
-            topics.at[len++].partitions.len = 0;
-        }
-        struct list_offsets_request_topic *t = &topics.at[len - 1];
-        if (t->partitions.at != NULL) {
-            struct list_offsets_request_partition *p = &t->partitions.at[t->partitions.len++];
-            p->partition_index = q[i].partition;
-            p->timestamp = q[i].at;
-        }
+    for (int32_t i = 0; i < count; i = run_of(q, count, i)) {
+        runs++;
+    }
+    topics = list_offsets_request_topics_new(arena, runs);
+    for (int32_t i = 0, end; i < count && topics.len > 0; i = end) {
+        end = run_of(q, count, i);
+        add_run(arena, &topics.at[len], q + i, end - i, leader);
+        len += topics.at[len].partitions.len > 0;
     }
     topics.len = len;
     return topics;
 }
 
-static void take_answer(struct cluster_offset *q, int32_t count,
-                        const struct list_offsets_response_topic *t)
+/* Answers come in the order of the questions, as a rule: `from` is where the search begins, so that many of them
+ * are found at once. Returns where the next begins. */
+static int32_t take_answer(struct cluster_offset *q, int32_t count, int32_t from,
+                           const struct list_offsets_response_topic *t)
 {
     for (int32_t j = 0; j < t->partitions.len; j++) {
         const struct list_offsets_response_partition *p = &t->partitions.at[j];
-        for (int32_t i = 0; i < count; i++) {
-            if (q[i].partition == p->partition_index && bytes_equal(q[i].topic, t->name)) {
-                q[i].error = p->error_code;
-                q[i].offset = p->offset;
-                q[i].timestamp = p->timestamp;
-            }
+        int32_t tries = 0;
+        while (tries < count &&
+               (q[from].partition != p->partition_index || !bytes_equal(q[from].topic, t->name))) {
+            from = (from + 1) % count;
+            tries++;
+        }
+        if (tries < count) {
+            q[from].error = p->error_code;
+            q[from].offset = p->offset;
+            q[from].timestamp = p->timestamp;
+            from = (from + 1) % count;
         }
     }
+    return from;
 }
 
 static enum err ask_leader(struct client *c, struct arena *arena, struct cluster_offset *q,
@@ -156,10 +185,26 @@ static enum err ask_leader(struct client *c, struct arena *arena, struct cluster
     }
     rq.topics = topics_of(arena, q, count, q[0].leader);
     TRY(client_do(c, &call, arena));
-    for (int32_t i = 0; i < rs.topics.len; i++) {
-        take_answer(q, count, &rs.topics.at[i]);
+    for (int32_t i = 0, from = 0; i < rs.topics.len; i++) {
+        from = take_answer(q, count, from, &rs.topics.at[i]);
     }
     return OK;
+}
+
+/* The next larger number of a leader, and the first question to it; `count` when there is none. */
+static int32_t next_leader(const struct cluster_offset *q, int32_t count, int32_t *leader)
+{
+    int32_t at = count;
+
+    for (int32_t i = 0; i < count; i++) {
+        if (q[i].leader > *leader && (at == count || q[i].leader < q[at].leader)) {
+            at = i;
+        }
+    }
+    if (at < count) {
+        *leader = q[at].leader;
+    }
+    return at;
 }
 
 enum err cluster_offsets(struct client *c, struct arena *arena, struct cluster_offset *questions,
@@ -171,15 +216,10 @@ enum err cluster_offsets(struct client *c, struct arena *arena, struct cluster_o
         questions[i].error = KAFKA_LEADER_NOT_AVAILABLE;
         questions[i].offset = questions[i].timestamp = -1;
     }
-    for (int32_t i = 0; i < count; i++) {
-        bool asked = questions[i].leader < 0;
-        for (int32_t j = 0; j < i && !asked; j++) {
-            asked = questions[j].leader == questions[i].leader;
-        }
-        if (asked) {
-            continue;
-        }
-        enum err e = ask_leader(c, arena, questions + i, count - i, isolation);
+    int32_t leader = CLIENT_ANY_BROKER;
+    for (int32_t at = next_leader(questions, count, &leader); at < count;
+         at = next_leader(questions, count, &leader)) {
+        enum err e = ask_leader(c, arena, questions + at, count - at, isolation);
         result = result == OK ? e : result;
     }
     return result;

@@ -30,7 +30,7 @@ struct cluster_offset {
 /* One question for each partition of a topic. */
 struct cluster_offset *cluster_offsets_of(struct arena *arena,
                                           const struct metadata_response_topic *t, int64_t at);
-/* Asks each leader once. A leader that does not answer gives its questions LEADER_NOT_AVAILABLE; the first such
+/* Asks each leader once; no question may stand there twice. Quick when those of a topic stand together. A leader that does not answer gives its questions LEADER_NOT_AVAILABLE; the first such
  * error comes back. */
 enum err cluster_offsets(struct client *c, struct arena *arena, struct cluster_offset *questions,
                          int32_t count, int8_t isolation);
