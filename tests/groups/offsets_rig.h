@@ -1,0 +1,37 @@
+/* tests/groups/offsets_rig.h: commits and fetches in one line each. */
+#pragma once
+
+#include "schema/offset_commit.h"
+#include "schema/offset_fetch.h"
+#include "tests/groups/fake_host.h"
+
+/* What to commit: one partition; zero is generation 0, so say -1 for somebody without a group. */
+struct rig_commit {
+    const char *group, *topic, *metadata, *member;
+    int64_t offset, retention_ms; /* retention 0: none asked for */
+    int32_t partition, generation, epoch;
+    int16_t version;
+};
+#define BY_HAND(...) ((struct rig_commit){.generation = -1, .version = 9, __VA_ARGS__})
+
+struct fake_call *rig_commit_start(struct fake_host *h, const struct rig_commit *in);
+/* The error of the partition. */
+enum kafka_error rig_commit(struct fake_host *h, const struct rig_commit *in);
+
+struct rig_offset {
+    int64_t offset;
+    int32_t epoch;
+    struct bytes metadata;
+    enum kafka_error error;
+};
+struct fake_call *rig_fetch_start(struct fake_host *h, int16_t version, const char *group,
+                                  const char *topic, int32_t partition);
+struct rig_offset rig_fetched(struct fake_call *c);
+struct rig_offset rig_fetch(struct fake_host *h, int16_t version, const char *group,
+                            const char *topic, int32_t partition);
+/* Everything the group has, as text: "t:0=5/3 't:1=..." with metadata; "" when it has nothing. */
+struct bytes rig_all(struct fake_host *h, const char *group);
+
+/* A record of GroupMetadata as if members had made a generation, and a restart that loads it. A member of type
+ * "consumer" reads `topic`. topic NULL: no members, empty since now. */
+void rig_members(struct fake_host *h, const char *group, const char *type, const char *topic);
