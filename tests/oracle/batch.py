@@ -54,3 +54,44 @@ def base_offsets(data):
         found.append((base, base + struct.unpack_from(">i", data, at + 23)[0]))
         at += 12 + size
     return found
+
+
+def records(data):
+    """[(offset, key, value)] of the whole batches in what a fetch brought; not of compressed or control batches."""
+    found, at = [], 0
+    while at + HEADER_BYTES <= len(data):
+        base, size = struct.unpack_from(">qi", data, at)
+        if at + 12 + size > len(data):
+            break
+        attributes, count = struct.unpack_from(">h", data, at + 21)[0], struct.unpack_from(">i", data, at + 57)[0]
+        if attributes & 7:
+            raise ValueError("a compressed batch")
+        place = at + HEADER_BYTES
+        for _ in range(0 if attributes & 32 else count):
+            size_of, place = unzigzag(data, place)
+            found.append(one_record(data, place, base))
+            place += size_of
+        at += 12 + size
+    return found
+
+
+def one_record(data, at, base):
+    _, at = unzigzag(data, at + 1)
+    delta, at = unzigzag(data, at)
+    parts = []
+    for _ in range(2):
+        count, at = unzigzag(data, at)
+        parts.append(None if count < 0 else data[at:at + count])
+        at += max(count, 0)
+    return base + delta, *parts
+
+
+def unzigzag(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value >> 1 ^ -(value & 1), at

@@ -207,17 +207,28 @@ class Peer:
         return self.ask_bytes(api, version, api.request.write(value, version), value.get("acks") != ACKS_NONE)
 
     def ask_bytes(self, api, version, body, answered=True):
+        sent = self.send_bytes(api, version, body)
+        if not answered:
+            return {}
+        return self.receive(api, version) if sent else None
+
+    def send_bytes(self, api, version, body):
+        """Did it leave? Answers come in the order of what was sent; receive() takes the next one."""
         self.correlation += 1
         flexible = inside(api.flexible, version)
         head = struct.pack(">hhih", api.key, version, self.correlation, 6) + b"oracle" + (b"\0" if flexible else b"")
         try:
             self.socket.sendall(struct.pack(">i", len(head) + len(body)) + head + body)
-            if not answered:
-                return {}
+        except ConnectionError:
+            return False
+        return True
+
+    def receive(self, api, version):
+        try:
             data = self.take(struct.unpack(">i", self.take(4))[0])
         except (ConnectionError, EOFError):
             return None
-        header = 5 if flexible and api.response_header != 0 else 4
+        header = 5 if inside(api.flexible, version) and api.response_header != 0 else 4
         if struct.unpack(">i", data[:4])[0] != self.correlation:
             raise ValueError("an answer to something else")
         return api.response.read(data[header:], version)

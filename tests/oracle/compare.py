@@ -211,12 +211,12 @@ def run(args, ours, theirs):
 
 
 @contextlib.contextmanager
-def kafka():
+def kafka(settings=()):
     """A fresh Apache Kafka."""
     oracle = str(HERE / "kafka")
     with tempfile.TemporaryDirectory(prefix="weir-oracle-") as folder:
         try:
-            yield subprocess.run([oracle, "start", folder, "-p", str(free_port()), *SETTINGS], check=True,
+            yield subprocess.run([oracle, "start", folder, "-p", str(free_port()), *settings], check=True,
                                  capture_output=True, text=True).stdout.strip()
         finally:
             subprocess.run([oracle, "stop", folder], check=False)
@@ -234,10 +234,11 @@ def main():
         tests.skip("answers like Apache Kafka's", f"{absent} is missing")
         tests.end()
     with contextlib.ExitStack() as stack:
-        theirs = args.theirs or stack.enter_context(kafka())
+        theirs = args.theirs or stack.enter_context(kafka(SETTINGS))
         ours = args.ours or stack.enter_context(Node(*SETTINGS)).at
         tests = run(args, ours, theirs)
     tests.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""All cases of compare_groups.py, in parts."""
+import group_classic
+import group_consumer
+import group_offsets
+import group_static
+
+TOPICS = {"one": 1, "three": 3, "four": 4, "six": 6}
+PARTS = (group_classic, group_static, group_offsets, group_consumer)
+
+
+def all_cases():
+    """Yields (name, function of a World)."""
+    for part in PARTS:
+        yield from part.cases()
