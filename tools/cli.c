@@ -39,7 +39,7 @@ const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_FROM] = {{"--from"},
                       "POSITION",
                       "start, end, 123, -100, +5, @2026-11-22T08:00Z, @-1h"},
-    [CLI_OPT_TO] = {{"--to"}, "POSITION", "stop before this position"},
+    [CLI_OPT_TO] = {{"--to"}, "POSITION", "stop before this position; of a group: go there"},
     [CLI_OPT_COUNT] = {{"-n", "--count"}, "N", "stop after so many records"},
     [CLI_OPT_END] = {{"-e", "--exit-at-end"}, NULL, "stop at the end"},
     [CLI_OPT_AT] = {{"--at"}, "POSITION", "a time, as @2026-11-22T08:00Z or @-1h"},

@@ -63,6 +63,12 @@ static int32_t members_on(const struct group_view_group *g, struct bytes host)
     return count;
 }
 
+/* Kafka writes addresses as Java does: "/10.0.0.1". */
+static struct bytes without_slash(struct bytes host)
+{
+    return bytes_starts_with(host, BYTES("/")) ? bytes_slice(host, 1, host.len) : host;
+}
+
 struct bytes group_hosts_text(struct arena *arena, const struct group_view_group *g)
 {
     struct bytes text = BYTES("");
@@ -80,7 +86,7 @@ struct bytes group_hosts_text(struct arena *arena, const struct group_view_group
                                 text.len > 0 ? ""
                                 : count == 1 ? " active member"
                                              : " active members",
-                                BYTES_ARG(host));
+                                BYTES_ARG(without_slash(host)));
         }
     }
     return text;
