@@ -1,4 +1,7 @@
-/* tests/groups/classic_rig.c: requests of the classic protocol, made from a few words. */
+/* tests/groups/classic_rig.c: requests of the classic protocol, made from a few words.
+ *
+ * Answers are compared by the test; what every test expects of the way there is checked here.
+ */
 #include "tests/groups/classic_rig.h"
 
 enum { PROTOCOLS_MAX = 16, VERSION_DEFAULT = 5, VERSION_LEAVE = 5, VERSION_SYNC = 5 };
