@@ -9,20 +9,22 @@
 #include "schema/consumer_protocol.h"
 #include "schema/heartbeat.h"
 
-enum { IDS_FROM = 10, GROUPS_FROM = 8, SESSION_MS = 10000 };
+enum { COMMIT_VERSION = 9, IDS_FROM = 10, GROUPS_FROM = 8, SESSION_MS = 10000 };
 
 struct fake_call *rig_commit_start(struct fake_host *h, const struct rig_commit *in)
 {
     struct offset_commit_request r;
+    int16_t version = in->version == 0 ? COMMIT_VERSION : in->version;
 
     message_init(&offset_commit_request_message, &r);
     r.group_id = bytes_of(in->group);
-    r.generation_id_or_member_epoch = in->generation;
+    r.generation_id_or_member_epoch =
+        in->member == NULL && in->generation == 0 ? -1 : in->generation;
     r.member_id = bytes_of(in->member == NULL ? "" : in->member);
     r.retention_time_ms = in->retention_ms == 0 ? -1 : in->retention_ms;
     r.topics = offset_commit_request_topics_new(h->arena, 1);
     r.topics.at[0].name = bytes_of(in->topic);
-    if (in->version >= IDS_FROM) {
+    if (version >= IDS_FROM) {
         r.topics.at[0].topic_id = fake_topic_id(h, in->topic);
     }
     r.topics.at[0].partitions = offset_commit_request_partitions_new(h->arena, 1);
@@ -31,7 +33,7 @@ struct fake_call *rig_commit_start(struct fake_host *h, const struct rig_commit 
         .committed_offset = in->offset,
         .committed_leader_epoch = in->epoch,
         .committed_metadata = in->metadata == NULL ? BYTES_NULL : bytes_of(in->metadata)};
-    return FAKE_RUN(h, group_offset_commit, offset_commit, in->version, &r);
+    return FAKE_RUN(h, group_offset_commit, offset_commit, version, &r);
 }
 
 enum kafka_error rig_commit(struct fake_host *h, const struct rig_commit *in)

@@ -5,14 +5,15 @@
 #include "schema/offset_fetch.h"
 #include "tests/groups/fake_host.h"
 
-/* What to commit: one partition; zero is generation 0, so say -1 for somebody without a group. */
+/* What to commit: one partition. */
 struct rig_commit {
-    const char *group, *topic, *metadata, *member;
+    const char *group, *topic, *metadata;
+    const char *member; /* NULL: somebody without a group, generation -1 if none is given */
     int64_t offset, retention_ms; /* retention 0: none asked for */
     int32_t partition, generation, epoch;
-    int16_t version;
+    int16_t version; /* 0: 9 */
 };
-#define BY_HAND(...) ((struct rig_commit){.generation = -1, .version = 9, __VA_ARGS__})
+#define COMMIT(...) (&(struct rig_commit){__VA_ARGS__})
 
 struct fake_call *rig_commit_start(struct fake_host *h, const struct rig_commit *in);
 /* The error of the partition. */
