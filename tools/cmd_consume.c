@@ -250,7 +250,7 @@ static enum err print_consumed(struct consume *k, const struct consumed *in)
 /* The log was cut at its start while we read: CLI_OK when it was told and reading can go on. */
 static int refused(struct consume *k)
 {
-    const struct consumer_refusal *r = consumer_refused(k->consumer);
+    const struct consumer_refusal *r = topic_reader_refused(k->consumer);
     struct consumer_partition *p = NULL;
 
     for (int32_t i = 0; i < k->partition_count; i++) {
@@ -279,7 +279,7 @@ static int refused(struct consume *k)
                     BYTES_ARG(what), asked, p->start, p->end, asked < p->start ? p->start : p->end);
 }
 
-/* After consumer_next() gave something else than a record: CLI_OK to go on, with *done to end well. */
+/* After topic_reader_next() gave something else than a record: CLI_OK to go on, with *done to end well. */
 static int judge(struct consume *k, enum err e, bool *done)
 {
     if (e == ERR_NOT_FOUND) {
@@ -302,7 +302,7 @@ static int read_all(struct consume *k)
     int exit = CLI_OK;
 
     while (!done && exit == CLI_OK) {
-        enum err e = consumer_next(k->consumer, &record);
+        enum err e = topic_reader_next(k->consumer, &record);
         e = e == OK ? print_consumed(k, &record) : e;
         if (e != OK) {
             exit = judge(k, e, &done);
@@ -322,7 +322,7 @@ static int read_and_print(struct consume *k)
                                  .topic_id = k->topic.topic_id,
                                  .partitions = k->partitions,
                                  .partition_count = k->partition_count};
-    enum err e = consumer_new(&o, &k->consumer);
+    enum err e = topic_reader_new(&o, &k->consumer);
 
     e = e == OK ? env_linux_on_stop(k->cli->env, client_poller(k->cli->client)) : e;
     if (e != OK) {
@@ -336,7 +336,7 @@ static int read_and_print(struct consume *k)
     int exit = read_all(k);
     (void)fputs(k->cli->format == CLI_JSON ? "]\n" : "", stdout);
     arena_deinit(&k->record);
-    consumer_free(k->consumer);
+    topic_reader_free(k->consumer);
     return fflush(stdout) == 0 || exit != CLI_OK ? exit : CLI_REFUSED;
 }
 

@@ -301,7 +301,7 @@ static enum err next_record(struct consumer *c, struct consumed *out)
     return ERR_NOT_FOUND;
 }
 
-enum err consumer_next(struct consumer *c, struct consumed *out)
+enum err topic_reader_next(struct consumer *c, struct consumed *out)
 {
     for (;;) {
         enum err e = next_partition(c);
@@ -324,14 +324,14 @@ enum err consumer_next(struct consumer *c, struct consumed *out)
     }
 }
 
-const struct consumer_refusal *consumer_refused(const struct consumer *c)
+const struct consumer_refusal *topic_reader_refused(const struct consumer *c)
 {
     return &c->refusal;
 }
 
 /* ---- life ---- */
 
-enum err consumer_new(const struct consumer_options *options, struct consumer **out)
+enum err topic_reader_new(const struct consumer_options *options, struct consumer **out)
 {
     struct consumer *c = mem_zalloc(1, sizeof(*c));
 
@@ -345,14 +345,14 @@ enum err consumer_new(const struct consumer_options *options, struct consumer **
     fetch_response_init(&c->response);
     enum err e = compression_new(&c->compression);
     if (e != OK) {
-        consumer_free(c);
+        topic_reader_free(c);
         return e;
     }
     *out = c;
     return OK;
 }
 
-void consumer_free(struct consumer *c)
+void topic_reader_free(struct consumer *c)
 {
     compression_free(c->compression);
     buf_deinit(&c->unpacked);

@@ -1,7 +1,7 @@
 /* tools/consumer.h: reading partitions from a position on, record by record.
  *
- *     consumer_new(&options, &c);
- *     while ((e = consumer_next(c, &record)) == OK) ...
+ *     topic_reader_new(&options, &c);
+ *     while ((e = topic_reader_next(c, &record)) == OK) ...
  *
  * Each leader is asked for all of its partitions at once and may make us wait for FETCH_WAIT_MS when there is nothing.
  * Control batches are skipped, compressed ones unpacked. What passes (a leader that moves, a broker that starts anew)
@@ -39,13 +39,13 @@ struct consumer_options {
 struct consumer;
 
 /* ERR_NOMEM. The partitions are the caller's and move on as they are read. */
-enum err consumer_new(const struct consumer_options *options, struct consumer **out);
-void consumer_free(struct consumer *c);
+enum err topic_reader_new(const struct consumer_options *options, struct consumer **out);
+void topic_reader_free(struct consumer *c);
 
 /* The views are valid until the next call. ERR_NOT_FOUND: every partition has reached its `to`. ERR_AGAIN: the
  * next call will wait; a good moment to write out what came so far. ERR_CLOSED and others as client_do(). ERR_CORRUPT: a batch that does not verify.
- * ERR_USAGE: the broker refused a partition: consumer_refused() tells. */
-enum err consumer_next(struct consumer *c, struct consumed *out);
+ * ERR_USAGE: the broker refused a partition: topic_reader_refused() tells. */
+enum err topic_reader_next(struct consumer *c, struct consumed *out);
 
 struct consumer_refusal {
     const struct consumer_partition *partition;
@@ -53,4 +53,4 @@ struct consumer_refusal {
     int64_t log_start, log_end; /* -1: not said */
 };
 
-const struct consumer_refusal *consumer_refused(const struct consumer *c);
+const struct consumer_refusal *topic_reader_refused(const struct consumer *c);
