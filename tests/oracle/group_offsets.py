@@ -135,7 +135,9 @@ def older_epochs(w):
     a.pulse(subscribed_topic_names=["three", "one"])
     a.pulse(topic_partitions=owns(w, three=[0, 1, 2], one=[0]))
     for epoch in (1, 2, 3, a.epoch, a.epoch + 1):
-        a.commit(9, [("three", 0, epoch), ("one", 0, epoch), ("six", 0, epoch)], generation_id_or_member_epoch=epoch)
+        a.commit(9, [("three", 0, epoch)], generation_id_or_member_epoch=epoch)
+        a.commit(9, [("three", 0, epoch), ("one", 0, epoch)], generation_id_or_member_epoch=epoch)
+        a.commit(9, [("six", 0, epoch)], generation_id_or_member_epoch=epoch)
     a.fetch(9)
 
 
@@ -151,7 +153,7 @@ def fetches(w, version):
         a.fetch(version)
     unknown = UNKNOWN_TOPIC if version >= 10 else "unknown"
     a.fetch(version, {unknown: [0], "one": [0]})
-    a.fetch(version, {"one": [0]}, group="")
+    a.fetch(version, {"six": [5]}, group="")
     a.fetch(version, {"one": [0]}, group=f"{w.group}-none")
 
 

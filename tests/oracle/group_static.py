@@ -72,12 +72,11 @@ def follower_returns(w, version):
 def other_subscription(w):
     a, _ = pair(w)
     again = w.member("B2", group_instance_id="instance-B", protocols=[protocol("range", "three")])
-    waiting = again.join(9, wait=False)
-    w.in_state("PreparingRebalance")
+    again.join(9)
     describe(w)
     a.beat()
-    a.join(9)
-    waiting.answer()
+    again.join(9, protocols=[protocol("sticky", "one"), protocol("range", "three")], wait=False)
+    w.in_state("PreparingRebalance")
 
 
 def other_protocol(w):
