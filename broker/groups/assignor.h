@@ -1,28 +1,29 @@
 /* broker/groups/assignor.h: who gets which partition, computed by the coordinator (KIP-848).
  *
  *     uniform   every member gets about as many partitions as every other
- *     range     of every topic, each of its subscribers gets about as many partitions as every other; members
- *               that subscribe to the same topics of equal size get the same numbers of each
+ *     range     of every topic, its subscribers in their order get ranges of equal length: so members that
+ *               subscribe to the same topics of equal size get the same numbers of each
  *
- * Both keep what they can of the present assignment, give every partition of a subscribed topic to exactly one of
- * its subscribers, and depend on nothing but their input: no clock, no chance, no addresses. They are pure
- * functions; any core may call them.
+ * Both give every partition of a subscribed topic to exactly one of its subscribers, and depend on nothing but
+ * their input: no clock, no chance, no addresses. They are pure functions; any core may call them.
  *
- * ORDER    Who comes first among equals is decided by the order of `members`. Sort them by member id, static
- *          members by instance id (they then stay what they are when their process starts again with a new member
- *          id), to get the same answer after a restart.
- * BALANCE  uniform: counts differ by one at most if all subscribe alike; otherwise no move of a partition from one
- *          member to another, nor a chain of such moves, would bring two counts closer to each other. Above
- *          ASSIGNOR_LEVEL_STEPS_MAX steps of looking for such chains it stops where it is: still complete and
- *          valid, perhaps less even.
- * STICKY   Unchanged input gives the present assignment back. uniform moves no more partitions than balance asks
- *          for if all subscribe alike; range in each topic.
+ * ORDER    The order of `members` does not matter. Where one must come first it is static members by instance id,
+ *          then the others by member id.
+ * BALANCE  uniform: counts differ by one at most if all subscribe alike. Otherwise no chain of moves, each to
+ *          another subscriber of the topic, would bring two counts closer to each other. Looking for chains ends
+ *          after ASSIGNOR_STEPS_MAX steps: the assignment is then complete and valid, and perhaps less even.
+ * STICKY   uniform keeps what it can of the present assignment: an even one comes back unchanged; and if all
+ *          subscribe alike, no partition moves that balance does not ask for. range does not look at the present
+ *          assignment (nor does Kafka 4.4's): a member that leaves shifts the ranges of those behind it.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/uuid.h"
+
+/* Steps (a member or topic looked at) that levelling uneven subscriptions may take: some milliseconds. */
+enum { ASSIGNOR_STEPS_MAX = 8000000 };
 
 struct assignor_topic {
     struct uuid id;

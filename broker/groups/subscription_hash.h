@@ -28,3 +28,6 @@ enum err subscription_topic_hash(struct arena *a, const struct subscription_topi
 
 /* Of a group: its existing topics' hashes, ordered by topic name. 0 when there are none. */
 int64_t subscription_hash(const int64_t *topic_hashes, int32_t count);
+
+/* XXH3 of any bytes, 64 bits, seed 0. */
+uint64_t subscription_xxh3(struct bytes b);
