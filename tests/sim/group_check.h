@@ -1,0 +1,37 @@
+/* tests/sim/group_check.h: what must hold of a group coordinator, checked with every request and answer that
+ * passes. A violation ends the seed.
+ *
+ * ANSWERS   None shows what the log could still lose, except NOT_COORDINATOR.
+ * OFFSETS   OffsetFetch gives exactly the last commit (or deletion) of the group and partition that the
+ *           coordinator took and that the log still has: nothing older, nothing lost, with its metadata.
+ * CLASSIC   A generation is completed once; SyncGroup gives each member what the leader wrote for it, or nothing;
+ *           generations do not go back; a commit of an earlier generation is not taken.
+ * CONSUMER  Epochs do not go back; an earlier epoch is let through only from a member that owns no more than it is
+ *           assigned; nobody takes a partition that another, not fenced and within its time-outs, still has.
+ */
+#pragma once
+
+#include "tests/sim/group_member.h"
+
+struct group_check *group_check_new(struct group_world *w);
+void group_check_free(struct group_check *c);
+void group_check_members(struct group_check *c, const struct group_members *members);
+/* Groups may be forgotten when they are empty: generations begin anew. */
+void group_check_expiry(struct group_check *c, int64_t retention_ms);
+
+/* The coordinator is about to see it; has seen it; the answer leaves. */
+void group_check_arrived(struct group_check *c, struct group_ask *a);
+void group_check_ran(struct group_check *c, struct group_ask *a);
+void group_check_released(struct group_check *c, struct group_ask *a);
+/* What the log had behind this offset is gone. */
+void group_check_cut(struct group_check *c, int64_t end);
+void group_check_loaded(struct group_check *c);
+void group_check_topic_gone(struct group_check *c, int32_t slot);
+/* A member of the consumer protocol begins to own these. */
+void group_check_takes(struct group_check *c, const struct group_member *m, uint64_t slots);
+
+/* How much was seen: a scenario should see to it that it was something. */
+struct group_check_counts {
+    uint64_t commits, fetches, generations, takes, cuts;
+};
+struct group_check_counts group_check_counts(const struct group_check *c);

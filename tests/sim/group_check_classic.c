@@ -1,0 +1,194 @@
+/* tests/sim/group_check_classic.c: generations of classic groups: who was told what.
+ *
+ * A generation is what the leader's SyncGroup made durable; a crash that takes the record takes the generation. It
+ * belongs to an incarnation of its group: deleting the group ends one, and numbers may begin again.
+ */
+#include "tests/sim/group_check_internal.h"
+
+#include "schema/delete_groups.h"
+#include "schema/join_group.h"
+#include "schema/offset_commit.h"
+#include "schema/sync_group.h"
+#include "tests/sim/sim_mem.h"
+
+static void text_of(struct bytes b, char *out, size_t bytes)
+{
+    SCENARIO_CHECK(bytes_to_cstr(b, out, bytes) == OK, "an id of %zu bytes", b.len);
+}
+
+static const char *instance_of(const struct group_check *c, const char *member)
+{
+    for (int32_t i = c->static_count - 1; i >= 0; i--) {
+        if (strcmp(c->statics[i].id, member) == 0) {
+            return c->statics[i].instance;
+        }
+    }
+    return "";
+}
+
+/* The leader's SyncGroup was taken and written: a generation is complete. */
+static void completed(struct group_check *c, const struct group_ask *a)
+{
+    const struct sync_group_request *rq = a->call.in;
+    struct classic_seen *s = &c->classic[group_check_group(rq->group_id)];
+
+    for (int32_t i = 0; i < s->count; i++) {
+        SCENARIO_CHECK(s->at[i].incarnation != s->incarnation || c->retention_ms >= 0 ||
+                           s->at[i].number < rq->generation_id,
+                       "generation %d is completed after generation %d", rq->generation_id,
+                       s->at[i].number);
+    }
+    s->at = group_check_grow(s->at, s->count, &s->max, sizeof(*s->at));
+    struct generation *g = &s->at[s->count++];
+    g->number = rq->generation_id;
+    g->incarnation = s->incarnation;
+    g->end_offset = a->written;
+    g->given_count = rq->assignments.len;
+    g->given = sim_alloc((size_t)MAX(g->given_count, 1) * sizeof(*g->given));
+    for (int32_t i = 0; i < g->given_count; i++) {
+        struct bytes b = rq->assignments.at[i].assignment;
+        text_of(rq->assignments.at[i].member_id, g->given[i].member, sizeof(g->given[i].member));
+        text_of(bytes_of(instance_of(c, g->given[i].member)), g->given[i].instance,
+                sizeof(g->given[i].instance));
+        g->given[i].assignment = (struct bytes){sim_copy(b.at, b.len), b.len};
+    }
+    c->counts.generations++;
+}
+
+static void commit_ran(const struct group_check *c, const struct group_ask *a)
+{
+    const struct offset_commit_request *rq = a->call.in;
+    const struct classic_seen *s = &c->classic[group_check_group(rq->group_id)];
+    bool is_consumer =
+        consumer_check_find((struct group_check *)(uintptr_t)c, rq->member_id) != NULL;
+
+    if (!a->server_arena.exhausted && rq->generation_id_or_member_epoch >= 0 && !is_consumer &&
+        group_check_error(a) == KAFKA_NONE) {
+        SCENARIO_CHECK(rq->generation_id_or_member_epoch >= s->joined,
+                       "a commit of generation %d is taken in generation %d",
+                       rq->generation_id_or_member_epoch, s->joined);
+    }
+}
+
+void classic_check_ran(struct group_check *c, struct group_ask *a)
+{
+    if (a->api == GROUP_ASK_SYNC) {
+        const struct sync_group_request *rq = a->call.in;
+        if (rq->assignments.len > 0 && a->written >= 0) {
+            completed(c, a);
+        }
+    } else if (a->api == GROUP_ASK_COMMIT) {
+        commit_ran(c, a);
+    } else if (a->api == GROUP_ASK_DELETE && a->written >= 0) {
+        const struct delete_groups_request *rq = a->call.in;
+        struct classic_seen *s = &c->classic[group_check_group(rq->groups_names.at[0])];
+        s->incarnation++;
+        s->joined = 0;
+    }
+}
+
+static void join_released(struct group_check *c, const struct group_ask *a)
+{
+    const struct join_group_request *rq = a->call.in;
+    const struct join_group_response *rs = a->call.out;
+    struct classic_seen *s = &c->classic[group_check_group(rq->group_id)];
+
+    if (rs->error_code != KAFKA_NONE) {
+        return;
+    }
+    SCENARIO_CHECK(rq->member_id.len == 0 || bytes_equal(rq->member_id, rs->member_id),
+                   "a member's id changes");
+    SCENARIO_CHECK(rs->generation_id >= s->joined || c->retention_ms >= 0, "generation %d after %d",
+                   rs->generation_id, s->joined);
+    for (int32_t i = 0; i < s->count && c->retention_ms < 0; i++) {
+        SCENARIO_CHECK(
+            s->at[i].incarnation != s->incarnation || s->at[i].number <= rs->generation_id,
+            "generation %d after generation %d was complete", rs->generation_id, s->at[i].number);
+    }
+    s->joined = rs->generation_id;
+    if (rq->group_instance_id.len > 0) {
+        c->statics =
+            group_check_grow(c->statics, c->static_count, &c->static_max, sizeof(*c->statics));
+        struct static_member *m = &c->statics[c->static_count++];
+        text_of(rs->member_id, m->id, sizeof(m->id));
+        text_of(rq->group_instance_id, m->instance, sizeof(m->instance));
+    }
+}
+
+/* What the leader wrote for this member in this generation. */
+static const struct given *given_in(const struct generation *g, struct bytes member,
+                                    struct bytes instance)
+{
+    for (int32_t i = 0; i < g->given_count; i++) {
+        const struct given *at = &g->given[i];
+        if (bytes_equal(bytes_of(at->member), member) ||
+            (instance.len > 0 && bytes_equal(bytes_of(at->instance), instance))) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static void sync_released(struct group_check *c, const struct group_ask *a)
+{
+    const struct sync_group_request *rq = a->call.in;
+    const struct sync_group_response *rs = a->call.out;
+    const struct classic_seen *s = &c->classic[group_check_group(rq->group_id)];
+    const struct generation *g = NULL;
+
+    if (rs->error_code != KAFKA_NONE) {
+        return;
+    }
+    for (int32_t i = 0; i < s->count; i++) {
+        if (s->at[i].number == rq->generation_id && s->at[i].incarnation == s->incarnation) {
+            g = &s->at[i];
+        }
+    }
+    SCENARIO_CHECK(g != NULL, "SyncGroup of generation %d, which is not complete",
+                   rq->generation_id);
+    SCENARIO_CHECK(g->end_offset <= c->world->durable,
+                   "SyncGroup is answered before generation %d is durable", g->number);
+    const struct given *given = given_in(g, rq->member_id, rq->group_instance_id);
+    SCENARIO_CHECK(bytes_equal(rs->assignment, given == NULL ? BYTES("") : given->assignment),
+                   "member %.*s of generation %d gets %zu bytes, the leader wrote %zu",
+                   BYTES_ARG(rq->member_id), g->number, rs->assignment.len,
+                   given == NULL ? 0 : given->assignment.len);
+    SCENARIO_CHECK(rs->assignment.at != NULL, "SyncGroup gives null");
+}
+
+void classic_check_released(struct group_check *c, struct group_ask *a)
+{
+    if (a->api == GROUP_ASK_JOIN) {
+        join_released(c, a);
+    } else if (a->api == GROUP_ASK_SYNC) {
+        sync_released(c, a);
+    }
+}
+
+static void generation_free(struct generation *g)
+{
+    for (int32_t i = 0; i < g->given_count; i++) {
+        sim_release((void *)(uintptr_t)g->given[i].assignment.at);
+    }
+    sim_release(g->given);
+}
+
+void classic_check_cut(struct group_check *c, int64_t end)
+{
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        struct classic_seen *s = &c->classic[group];
+        while (s->count > 0 && s->at[s->count - 1].end_offset > end) {
+            generation_free(&s->at[--s->count]);
+        }
+    }
+}
+
+void classic_check_free(struct group_check *c)
+{
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        for (int32_t i = 0; i < c->classic[group].count; i++) {
+            generation_free(&c->classic[group].at[i]);
+        }
+        sim_release(c->classic[group].at);
+    }
+}

@@ -1,0 +1,203 @@
+/* tests/sim/group_check_consumer.c: who owns what in groups of the consumer protocol.
+ *
+ * SEEN     Of every member id: the newest epoch and assignment the coordinator has made for it (whether or not
+ *          the answer arrives), when it was last heard, since when it is asked to give something up.
+ * EXCUSE   A partition may be taken although another process still thinks it has it, if that one was silent for
+ *          its session, did not give up within its rebalance time-out, left, or was told that it is out.
+ */
+#include "tests/sim/group_check_internal.h"
+
+#include "schema/consumer_group_heartbeat.h"
+#include "schema/offset_commit.h"
+
+struct consumer_seen *consumer_check_find(struct group_check *c, struct bytes id)
+{
+    for (int32_t i = 0; i < c->consumer_count; i++) {
+        if (bytes_equal(bytes_of(c->consumers[i].id), id)) {
+            return &c->consumers[i];
+        }
+    }
+    return NULL;
+}
+
+static struct consumer_seen *seen_of(struct group_check *c, struct bytes id, int32_t group)
+{
+    struct consumer_seen *s = consumer_check_find(c, id);
+
+    if (s == NULL) {
+        c->consumers = group_check_grow(c->consumers, c->consumer_count, &c->consumer_max,
+                                        sizeof(*c->consumers));
+        s = &c->consumers[c->consumer_count++];
+        SCENARIO_CHECK(bytes_to_cstr(id, s->id, sizeof(s->id)) == OK, "a member id");
+        s->group = group;
+        s->revoke_us = UINT64_MAX;
+    }
+    return s;
+}
+
+static uint64_t bits_of(const struct group_check *c, struct uuid id, struct int32_array partitions)
+{
+    int32_t slot = group_world_slot_by_id(c->world, id);
+    uint64_t bits = 0;
+
+    SCENARIO_CHECK(slot >= 0, "a topic that never was");
+    for (int32_t i = 0; i < partitions.len; i++) {
+        SCENARIO_CHECK(partitions.at[i] >= 0 && partitions.at[i] < GROUP_TOPIC_PARTITIONS_MAX,
+                       "partition %d", partitions.at[i]);
+        uint64_t one = UINT64_C(1) << (slot * GROUP_TOPIC_PARTITIONS_MAX + partitions.at[i]);
+        SCENARIO_CHECK((bits & one) == 0, "partition %d is named twice", partitions.at[i]);
+        bits |= one;
+    }
+    return bits;
+}
+
+static uint64_t owned_in(const struct group_check *c,
+                         const struct consumer_group_heartbeat_request *rq)
+{
+    uint64_t owned = 0;
+
+    for (int32_t i = 0; i < rq->topic_partitions.len; i++) {
+        owned |=
+            bits_of(c, rq->topic_partitions.at[i].topic_id, rq->topic_partitions.at[i].partitions);
+    }
+    return owned;
+}
+
+/* Epochs of a member that has one: an earlier one needs proof. */
+static void check_epoch(const struct consumer_seen *s,
+                        const struct consumer_group_heartbeat_request *rq, uint64_t owned)
+{
+    if (rq->member_epoch <= 0 || s->out || rq->member_epoch >= s->epoch) {
+        return;
+    }
+    SCENARIO_CHECK(rq->topic_partitions.len >= 0 && (owned & ~s->assigned) == 0,
+                   "a heartbeat in epoch %d is taken, the member is in epoch %d and owns %llx of "
+                   "%llx",
+                   rq->member_epoch, s->epoch, (unsigned long long)owned,
+                   (unsigned long long)s->assigned);
+}
+
+static void took(struct group_check *c, const struct group_ask *a)
+{
+    const struct consumer_group_heartbeat_request *rq = a->call.in;
+    const struct consumer_group_heartbeat_response *rs = a->call.out;
+    struct consumer_seen *s = seen_of(c, rs->member_id.len > 0 ? rs->member_id : rq->member_id,
+                                      group_check_group(rq->group_id));
+    uint64_t assigned = 0;
+
+    s->end_offset = c->world->log_end;
+    if (rq->member_epoch < 0) {
+        s->out = true;
+        return;
+    }
+    uint64_t owned = owned_in(c, rq);
+    check_epoch(s, rq, owned);
+    if (rq->topic_partitions.len >= 0 && (owned & ~s->assigned) == 0) {
+        s->revoke_us = UINT64_MAX;
+    }
+    s->epoch = rs->member_epoch;
+    s->out = false;
+    s->heard_us = a->run_us;
+    if (rs->assignment == NULL) {
+        return;
+    }
+    for (int32_t i = 0; i < rs->assignment->topic_partitions.len; i++) {
+        assigned |= bits_of(c, rs->assignment->topic_partitions.at[i].topic_id,
+                            rs->assignment->topic_partitions.at[i].partitions);
+    }
+    if ((s->assigned & ~assigned) != 0) {
+        s->revoke_us = MIN(s->revoke_us, a->run_us);
+    }
+    s->assigned = assigned;
+}
+
+static uint64_t excused_at(struct group_check *c, const struct group_member *m)
+{
+    const struct consumer_seen *s = consumer_check_find(c, group_member_id(m));
+
+    if (s == NULL || s->out || !m->alive) {
+        return 0;
+    }
+    uint64_t session = s->heard_us + (uint64_t)m->options.session_ms * 1000;
+    uint64_t revoke = s->revoke_us == UINT64_MAX
+                          ? UINT64_MAX
+                          : s->revoke_us + (uint64_t)m->options.rebalance_ms * 1000;
+    return MIN(session, revoke);
+}
+
+void group_check_takes(struct group_check *c, const struct group_member *m, uint64_t slots)
+{
+    uint64_t now = sim_now(c->world->sim);
+
+    c->counts.takes += slots != 0;
+    for (int32_t i = 0; c->members != NULL && i < c->members->count; i++) {
+        const struct group_member *other = c->members->at[i];
+        if (other == m || !other->options.consumer || other->options.group != m->options.group) {
+            continue;
+        }
+        SCENARIO_CHECK((other->owned & slots) == 0 || now >= excused_at(c, other) ||
+                           now >= excused_at(c, m),
+                       "member %d takes %llx, which member %d has", m->number,
+                       (unsigned long long)(other->owned & slots), other->number);
+    }
+}
+
+/* An earlier epoch may commit what was assigned to it, not what another has by now. */
+static void commit_ran(struct group_check *c, const struct group_ask *a)
+{
+    const struct offset_commit_request *rq = a->call.in;
+    const struct consumer_seen *s = consumer_check_find(c, rq->member_id);
+
+    if (s == NULL || a->server_arena.exhausted || group_check_error(a) != KAFKA_NONE) {
+        return;
+    }
+    SCENARIO_CHECK(!s->out, "a commit of a member that is out is taken");
+    SCENARIO_CHECK(s->epoch == 0 || rq->generation_id_or_member_epoch <= s->epoch,
+                   "a commit of epoch %d is taken in epoch %d", rq->generation_id_or_member_epoch,
+                   s->epoch);
+}
+
+void consumer_check_ran(struct group_check *c, struct group_ask *a)
+{
+    if (a->api == GROUP_ASK_COMMIT) {
+        commit_ran(c, a);
+    }
+    if (a->api != GROUP_ASK_CONSUMER_HEARTBEAT || a->server_arena.exhausted) {
+        return;
+    }
+    const struct consumer_group_heartbeat_request *rq = a->call.in;
+    enum kafka_error e = group_check_error(a);
+    if (e == KAFKA_NONE) {
+        took(c, a);
+    } else if (e == KAFKA_UNKNOWN_MEMBER_ID && rq->member_id.len > 0) {
+        struct consumer_seen *s = seen_of(c, rq->member_id, group_check_group(rq->group_id));
+        s->out = true;
+        s->end_offset = c->world->log_end;
+    }
+}
+
+void consumer_check_released(struct group_check *c, struct group_ask *a)
+{
+    if (a->api == GROUP_ASK_CONSUMER_HEARTBEAT && group_check_error(a) == KAFKA_NONE) {
+        const struct consumer_group_heartbeat_request *rq = a->call.in;
+        const struct consumer_group_heartbeat_response *rs = a->call.out;
+        SCENARIO_CHECK(rq->member_epoch < 0 || rs->member_epoch > 0, "a member in epoch %d",
+                       rs->member_epoch);
+        SCENARIO_CHECK(c->world->durable >= 0, "durable");
+    }
+}
+
+/* What the coordinator knew beyond the cut it knows no more; what it goes on to ask begins anew. */
+void consumer_check_cut(struct group_check *c, int64_t end)
+{
+    for (int32_t i = 0; i < c->consumer_count; i++) {
+        struct consumer_seen *s = &c->consumers[i];
+        if (s->end_offset > end) {
+            s->epoch = 0;
+            s->assigned = UINT64_MAX;
+            s->out = false;
+            s->revoke_us = sim_now(c->world->sim);
+            s->end_offset = 0;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* tests/sim/group_check_internal.h: the parts of the checker. */
+#pragma once
+
+#include "tests/sim/group_check.h"
+
+/* A commit (or deletion: number -1) that the coordinator took. */
+struct offset_write {
+    int64_t number, end_offset;
+    int32_t slot;
+    bool maybe; /* the answer did not say */
+};
+
+struct offset_history {
+    struct offset_write *at;
+    int32_t count, max;
+};
+
+struct given {
+    char member[GROUP_TEXT_BYTES], instance[24];
+    struct bytes assignment;
+};
+
+struct generation {
+    int32_t number, incarnation;
+    int64_t end_offset;
+    struct given *given;
+    int32_t given_count;
+};
+
+struct classic_seen {
+    struct generation *at;
+    int32_t count, max;
+    int32_t incarnation, joined; /* newest generation anybody was told since the start */
+};
+
+/* A member of the consumer protocol, by its id. */
+struct consumer_seen {
+    char id[GROUP_TEXT_BYTES];
+    int32_t group, epoch;
+    uint64_t assigned;
+    uint64_t heard_us, revoke_us; /* UINT64_MAX: nothing to give up */
+    int64_t end_offset;           /* of the log when all this became so */
+    bool out;                     /* left, or thrown out */
+};
+
+struct static_member {
+    char id[GROUP_TEXT_BYTES], instance[24];
+};
+
+struct group_check {
+    struct group_world *world;
+    const struct group_members *members;
+    struct group_check_counts counts;
+    int64_t retention_ms; /* -1: nothing expires */
+    struct offset_history offsets[GROUP_COUNT][GROUP_TOPIC_COUNT][GROUP_TOPIC_PARTITIONS_MAX];
+    struct classic_seen classic[GROUP_COUNT];
+    struct consumer_seen *consumers;
+    int32_t consumer_count, consumer_max;
+    struct static_member *statics;
+    int32_t static_count, static_max;
+};
+
+/* Grows an array of elements; the new one is cleared. */
+void *group_check_grow(void *at, int32_t count, int32_t *max, size_t bytes);
+int32_t group_check_group(struct bytes id);
+enum kafka_error group_check_error(const struct group_ask *a);
+
+void offsets_check_ran(struct group_check *c, struct group_ask *a);
+void offsets_check_cut(struct group_check *c, int64_t end);
+void offsets_check_free(struct group_check *c);
+
+void classic_check_ran(struct group_check *c, struct group_ask *a);
+void classic_check_released(struct group_check *c, struct group_ask *a);
+void classic_check_cut(struct group_check *c, int64_t end);
+void classic_check_free(struct group_check *c);
+
+void consumer_check_ran(struct group_check *c, struct group_ask *a);
+void consumer_check_released(struct group_check *c, struct group_ask *a);
+void consumer_check_cut(struct group_check *c, int64_t end);
+struct consumer_seen *consumer_check_find(struct group_check *c, struct bytes id);

@@ -1,0 +1,7 @@
+/* tests/sim/group_replay.h: a coordinator made anew from the log says what the living one says. */
+#pragma once
+
+#include "tests/sim/group_world.h"
+
+/* Does nothing while no coordinator serves. */
+void group_replay_check(struct group_world *w);
