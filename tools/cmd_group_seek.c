@@ -92,8 +92,8 @@ static int add_committed(struct seek *s)
             continue;
         }
         if (o->leader < 0) {
-            (void)cli_fail(s->cli, CLI_PARTLY, "%.*s[%d] is left out: the topic is gone",
-                           BYTES_ARG(o->topic), o->partition);
+            (void)cli_fail(s->cli, CLI_PARTLY, "%.*s[%d] is left out: %s", BYTES_ARG(o->topic),
+                           o->partition, kafka_error_info(o->error)->name);
         } else if (add_move(s, o->topic, o->partition, o->leader) != OK) {
             return no_memory(s);
         }

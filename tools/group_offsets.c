@@ -271,18 +271,23 @@ static int topic_by_name(const void *a, const void *b)
     return bytes_compare(x->name, y->name);
 }
 
-static int32_t leader_in(const struct metadata_response *m, struct bytes topic, int32_t partition)
+/* Who leads it; -1 with why not in *error. */
+static int32_t leader_in(const struct metadata_response *m, const struct group_offset *o,
+                         enum kafka_error *error)
 {
-    struct metadata_response_topic key = {.name = topic};
+    struct metadata_response_topic key = {.name = o->topic};
     const struct metadata_response_topic *t =
         m->topics.len == 0
             ? NULL
             : bsearch(&key, m->topics.at, (size_t)m->topics.len, sizeof(*t), topic_by_name);
 
-    for (int32_t i = 0; t != NULL && partition >= 0 && i < t->partitions.len; i++) {
+    *error =
+        t != NULL && t->error_code != KAFKA_NONE ? t->error_code : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    for (int32_t i = 0; t != NULL && o->partition >= 0 && i < t->partitions.len; i++) {
         /* They are in order, as a rule. */
-        int32_t at = (int32_t)(((int64_t)i + partition) % t->partitions.len);
-        if (t->partitions.at[at].partition_index == partition) {
+        int32_t at = (int32_t)(((int64_t)i + o->partition) % t->partitions.len);
+        if (t->partitions.at[at].partition_index == o->partition) {
+            *error = t->partitions.at[at].leader_id < 0 ? KAFKA_LEADER_NOT_AVAILABLE : KAFKA_NONE;
             return t->partitions.at[at].leader_id;
         }
     }
@@ -314,7 +319,7 @@ static enum err ask_topics(struct cli *c, const struct ends *e, struct metadata_
 static void take_end(struct group_offset *o, const struct cluster_offset *q)
 {
     o->leader = q->leader;
-    o->error = q->leader < 0 ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : q->error;
+    o->error = q->error;
     if (o->error != KAFKA_NONE || q->offset < 0) {
         return;
     }
@@ -322,6 +327,34 @@ static void take_end(struct group_offset *o, const struct cluster_offset *q)
     if (o->committed >= 0 && o->lag < 0) {
         o->lag = MAX(0, o->end - o->committed);
     }
+}
+
+/* Each partition once. */
+static enum err ask_questions(struct cli *c, const struct metadata_response *m, struct ends *e)
+{
+    enum kafka_error *errors = ARENA_ARRAY(c->arena, enum kafka_error, e->count);
+
+    if (errors == NULL) {
+        return fail(ERR_NOMEM, "no memory for %d partitions", e->count);
+    }
+    for (int32_t i = 0; i < e->count; i++) {
+        const struct group_offset *o = e->all[i];
+        if (i == 0 || by_place(o, e->all[i - 1]) != 0) {
+            e->questions[e->question_count] =
+                (struct cluster_offset){.topic = o->topic,
+                                        .partition = o->partition,
+                                        .leader = leader_in(m, o, &errors[e->question_count]),
+                                        .at = CLUSTER_OFFSET_END};
+            e->question_count++;
+        }
+    }
+    (void)cluster_offsets(c->client, c->arena, e->questions, e->question_count, CLUSTER_READ_ALL);
+    for (int32_t i = 0; i < e->question_count; i++) {
+        if (e->questions[i].leader < 0) {
+            e->questions[i].error = errors[i];
+        }
+    }
+    return OK;
 }
 
 enum err group_view_ends(struct cli *c, struct group_view *v)
@@ -334,17 +367,7 @@ enum err group_view_ends(struct cli *c, struct group_view *v)
         return OK;
     }
     TRY(ask_topics(c, &e, &m));
-    for (int32_t i = 0; i < e.count; i++) {
-        const struct group_offset *o = e.all[i];
-        if (i == 0 || by_place(o, e.all[i - 1]) != 0) {
-            e.questions[e.question_count++] =
-                (struct cluster_offset){.topic = o->topic,
-                                        .partition = o->partition,
-                                        .leader = leader_in(&m, o->topic, o->partition),
-                                        .at = CLUSTER_OFFSET_END};
-        }
-    }
-    (void)cluster_offsets(c->client, c->arena, e.questions, e.question_count, CLUSTER_READ_ALL);
+    TRY(ask_questions(c, &m, &e));
     for (int32_t i = 0, at = -1; i < e.count; i++) {
         at += i == 0 || by_place(e.all[i], e.all[i - 1]) != 0;
         take_end(e.all[i], &e.questions[at]);

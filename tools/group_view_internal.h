@@ -24,3 +24,7 @@ enum err group_view_members(struct cli *c, struct group_view *v, uint32_t parts)
 enum err group_view_offsets(struct cli *c, struct group_view *v);
 enum err group_view_ends(struct cli *c, struct group_view *v);
 enum err group_view_times(struct cli *c, struct group_view *v);
+
+/* DeleteGroups of all of them, and a row for each: the end of a command of which `failed` things failed before, the last
+ * with `exit`. In cmd_group_delete.c. */
+int group_delete_all(struct cli *c, struct group_view *v, int failed, int exit);
