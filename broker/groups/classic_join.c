@@ -327,10 +327,6 @@ static struct group *group_for(struct groups *g, struct group_call *c)
         refuse(g, NULL, c, KAFKA_UNKNOWN_MEMBER_ID, in->member_id);
         return NULL;
     }
-    if (in->protocol_type.len == 0 || in->protocols.len == 0) {
-        refuse(g, NULL, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, BYTES(""));
-        return NULL;
-    }
     group = group_find_or_classic(g, in->group_id);
     if (group != NULL) {
         (void)classic_put(g, group, BYTES_NULL, PAUSE_NONE); /* without members it is small */

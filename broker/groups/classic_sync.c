@@ -154,13 +154,13 @@ void group_sync(struct groups *g, struct group_call *c)
     const struct sync_group_request *in = c->in;
     struct group *group = group_find(g, in->group_id);
 
-    if (!group_id_ok(in->group_id)) {
-        sync_refuse(g, NULL, c, KAFKA_INVALID_GROUP_ID);
-        return;
-    }
     if (c->version >= VERSION_PROTOCOL_NAMED &&
         (in->protocol_type.at == NULL || in->protocol_name.at == NULL)) {
         sync_refuse(g, NULL, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL);
+        return;
+    }
+    if (!group_id_ok(in->group_id)) {
+        sync_refuse(g, NULL, c, KAFKA_INVALID_GROUP_ID);
         return;
     }
     if (group != NULL && group->consumer != NULL) {

@@ -51,7 +51,7 @@ struct fake_call *classic_join(struct fake_host *h, const struct joiner *j)
                            .operation = group_join,
                            .request = &join_group_request_message,
                            .response = &join_group_response_message,
-                           .version = j->version == 0 ? VERSION_DEFAULT : j->version,
+                           .version = j->version == 0 ? VERSION_DEFAULT : MAX(j->version, 0),
                            .in = &in,
                            .client_id = j->client_id,
                        });

@@ -11,7 +11,7 @@
 #include "schema/sync_group.h"
 #include "tests/groups/fake_host.h"
 
-enum { SESSION_MS = 10000, REBALANCE_MS = 60000, DELAY_MS = 3000 };
+enum { SESSION_MS = 10000, REBALANCE_MS = 60000, DELAY_MS = 3000, VERSION_0 = -1 };
 
 struct joiner {
     const char *group;     /* NULL: "g" */
@@ -23,7 +23,7 @@ struct joiner {
     const char *reason;
     const char *client_id;
     int32_t session_ms, rebalance_ms; /* 0: SESSION_MS, REBALANCE_MS */
-    int16_t version;                  /* 0: 5 */
+    int16_t version;                  /* 0: 5; VERSION_0: 0 */
 };
 
 struct fake_call *classic_join(struct fake_host *h, const struct joiner *j);

@@ -356,7 +356,9 @@ void fake_wait(struct fake_host *h, int64_t ms)
             return;
         }
         h->now_us = MAX(h->now_us, next_us);
+        (void)mem_fail_nth(h->fail_allocation);
         (void)timer_wheel_run(&h->timers, h->now_us, TIMERS_A_RUN);
+        (void)mem_fail_nth(0);
         settle(h);
     }
     CHECK_SAYS(false, "timers fire for ever");

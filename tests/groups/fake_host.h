@@ -34,7 +34,7 @@ struct fake_host {
     struct fake_batch *batches; /* the log */
     int32_t batch_count, batch_max;
     int64_t end_offset, durable_offset;
-    uint64_t fail_allocation; /* every groups_run() makes this allocation fail; 0: none */
+    uint64_t fail_allocation; /* of every call and timer, this allocation fails; 0: none */
     int fail_append;          /* the append so many from now fails; 0: none */
     bool slow;                /* nothing is durable before fake_sync() */
     bool no_room;             /* of the log, for new operations */
