@@ -63,12 +63,12 @@ def played(address, names, number, case, args):
     try:
         case(world)
         if args.records:
-            written = [r for g in world.groups for r in group_records.of_group(world.server, g)]
+            written = world.written()
     except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError) as error:
         world.steps[f"{len(world.steps):02} it fails"] = f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         world.close()
-    return world.comparable(world.steps), world.comparable({"records": written})["records"]
+    return world.comparable(world.steps), group_records.in_runs(world.comparable({"records": written})["records"])
 
 
 def all_played(address, cases, args):

@@ -39,11 +39,10 @@ def cases():
     yield "LeaveGroup: last but one while others wait", leave_while_waiting
 
 
-def formed(w, *names, version=9, give=b"for ", protocols=None):
+def formed(w, *names, version=9, give=b"for ", **fields):
     """A Stable group of members, the first one leading; not written down. Each is given some bytes and its name."""
     was, w.quiet = w.quiet, True
-    more = {"protocols": protocols} if protocols else {}
-    members = [w.member(n, **more) for n in names]
+    members = [w.member(n, **fields) for n in names]
     members[0].enter(version)
     for i, member in enumerate(members[1:], 2):
         found = member.join(min(version, 3), wait=False)
@@ -206,21 +205,20 @@ def again_while_completing(w):
 
 
 def rebalance_timeout(w):
-    a, b = formed(w, "A", "B")
-    c = w.member("C")
-    a.join(9, rebalance_timeout_ms=1200, wait=False)
-    w.in_state("PreparingRebalance")
-    b.join(9, rebalance_timeout_ms=1200)
-    a.close()
-    w.in_state("CompletingRebalance")
-    a.sync(5, give=[(a, b"a"), (b, b"b")])
-    waiting = c.join(3, rebalance_timeout_ms=500, wait=False)
-    a.join(9, rebalance_timeout_ms=500, wait=False)
+    a, b = formed(w, "A", "B", rebalance_timeout_ms=1000)
+    c = w.member("C", rebalance_timeout_ms=1000)
+    waiting = c.join(3, wait=False)
+    w.members(3, "PreparingRebalance")
+    a.join(9)
     waiting.answer()
-    w.in_state("CompletingRebalance")
     describe(w)
     b.beat()
     b.join(9)
+    a.sync(5, give=[(a, b"a"), (c, b"c")])
+    c.sync(5)
+    d = w.member("D", rebalance_timeout_ms=1000)
+    d.join(3)
+    describe(w)
 
 
 def leader_goes(w):
@@ -237,6 +235,7 @@ def connection_ends(w):
     c = w.member("C")
     c.join(3, wait=False, session_timeout_ms=5000)
     w.members(3)
+    w.call(next(m["member_id"] for m in w.described()["members"] if m["member_id"] not in (a.id, b.id)), "C")
     c.close()
     waiting = a.join(9, wait=False)
     b.join(9)
@@ -275,14 +274,10 @@ def follower_first(w):
     a.join(9)
     waiting.answer()
     waiting = b.sync(5, wait=False, give=[(b, b"not listened to")])
-    b2 = w.member("B'")
-    b2.id, b2.generation = b.id, b.generation
-    again = b2.sync(5, wait=False)
-    w.note("state", w.described()["group_state"])
+    describe(w)
     a.sync(5, give=[(a, b"for A"), (b, b"for B")])
-    again.answer()
-    b.close()
-    b2.sync(5)
+    waiting.answer()
+    b.sync(5)
 
 
 def left_out(w):

@@ -1,7 +1,9 @@
 """Cases: ConsumerGroupHeartbeat and ConsumerGroupDescribe, of members that come, go and are wrong."""
+from group_records import of_group
 from group_world import LEFT_OUT
 
 IDS = {name: f"{name * 8}-0000-4000-8000-000000000000".lower() for name in "ABCDEF"}
+RESOLVED = "ConsumerGroupRegularExpression"
 UNKNOWN_TOPIC = "11111111-2222-3333-4444-555555555555"
 
 
@@ -281,7 +283,7 @@ def static_for_good(w):
 
 
 def patterns(w):
-    w.topic("p1", 1), w.topic("p2", 2)
+    w.topic("p1", 2), w.topic("other", 2)
     a, b = consumer(w, "A"), consumer(w, "B")
     a.begin([], subscribed_topic_names=None, subscribed_topic_regex=f"{w.group}-p.*")
     w.until(lambda: a.pulse(), lambda f: f["assignment"], "the pattern's topics")
@@ -306,7 +308,8 @@ def pattern_and_names(w):
 
 def one_pattern(w, pattern):
     a = consumer(w, "A")
-    a.begin(subscribed_topic_names=None, subscribed_topic_regex=pattern)
+    if a.begin(subscribed_topic_names=None, subscribed_topic_regex=pattern)["error_code"] == "NONE" and pattern:
+        w.until(lambda: of_group(w.server, w.group), lambda r: any(x["type"] == RESOLVED for x in r), "what it means")
     a.pulse()
     a.begin(["one"])
 

@@ -18,7 +18,6 @@ def cases():
     yield "Kinds: a static classic member becomes a consumer", static_becomes
     yield "Kinds: the last consumer leaves", downgraded
     yield "Kinds: requests for the other kind", other_kind
-    yield "Kinds: share and streams names", lambda w: w.server.ask("consumer_group_describe", 1, group_ids=[w.group])
 
 
 def classic_member(w, name, *topics, owns_now=(), generation=-1, **fields):
@@ -30,10 +29,10 @@ def subscribed(*topics, owns_now=(), generation=-1):
                     owned_partitions=[{"topic": t, "partitions": list(p)} for t, p in owns_now])
 
 
-def classic_group(w, give, *names, **fields):
-    """A Stable classic group of members that subscribe to four; not written down."""
+def classic_group(w, give, *names, topic="four", **fields):
+    """A Stable classic group of members that subscribe to a topic; not written down."""
     was, w.quiet = w.quiet, True
-    members = [classic_member(w, n, "four", **fields) for n in names]
+    members = [classic_member(w, n, topic, **fields) for n in names]
     members[0].enter(9)
     for i, m in enumerate(members[1:], 2):
         waiting = m.join(3, wait=False)
@@ -48,32 +47,33 @@ def classic_group(w, give, *names, **fields):
 
 
 def upgraded(w):
-    a, b = classic_group(w, lambda i: assignment(four=[2 * i, 2 * i + 1]), "A", "B")
+    a, b = classic_group(w, lambda i: assignment(six=range(3 * i, 3 * i + 3)), "A", "B", topic="six")
     c = consumer(w, "C")
-    c.begin(["four"])
+    c.begin(["six"])
     describe(w)
     w.server.ask("describe_groups", 5, groups=[w.group])
     a.beat()
     b.beat()
     c.pulse()
-    describe(w)
     a.sync()
-    waiting = a.join(9, protocols=[subscribed("four", owns_now=[("four", [0, 1])], generation=a.generation)])
+    a.join(9, protocols=[subscribed("six", owns_now=[("six", [0, 1, 2])], generation=a.generation)])
     a.beat()
     a.sync()
     a.beat()
-    b.join(9, protocols=[subscribed("four", owns_now=[("four", [2])], generation=b.generation)])
+    a.join(9, protocols=[subscribed("six", owns_now=[("six", [0, 1])], generation=a.generation)])
+    a.sync()
+    a.beat()
+    b.join(9, protocols=[subscribed("six", owns_now=[("six", [3, 4])], generation=b.generation)])
     b.sync()
     b.beat()
     c.pulse()
     describe(w)
-    a.commit(9, [("four", 0, 3)])
-    a.commit(9, [("four", 0, 3)], generation_id_or_member_epoch=a.generation + 1)
-    a.commit(9, [("four", 0, 3)], generation_id_or_member_epoch=a.generation - 1)
+    a.commit(9, [("six", 0, 3)])
+    a.commit(9, [("six", 0, 3)], generation_id_or_member_epoch=a.generation + 1)
+    a.commit(9, [("six", 0, 3)], generation_id_or_member_epoch=a.generation - 1)
     b.leave()
     a.beat()
     describe(w)
-    return waiting
 
 
 def upgraded_empty(w):

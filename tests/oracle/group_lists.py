@@ -217,7 +217,8 @@ def describe_configs(w):
     w.until(lambda: configs(w, w.group), lambda c: any(x["value"] == "8000" for x in c["configs"]), "8000")
     w.note("described", configs(w, w.group))
     a.pulse(topic_partitions=owns(w, one=[0]))
-    w.server.ask("list_config_resources", 1, resource_types=[GROUP]) and None
+    listed = w.server.ask_quietly("list_config_resources", 1, resource_types=[GROUP])
+    w.note("listed", [r for r in listed["config_resources"] if r["resource_name"] == w.group])
 
 
 def heartbeat_above(w):

@@ -1,13 +1,13 @@
 """The records of __consumer_offsets, in plain values: what a server wrote about one group, in its order."""
+import itertools
 import json
 
 import batch
 from codec import SCHEMA, Message
-from group_world import api_of
 
 OFFSETS, PARTITIONS = "__consumer_offsets", 50
 FILES = ("group_records", "consumer_group_records")
-VARIABLE = ("commit_timestamp", "current_state_timestamp", "assignment_timestamp", "timestamp")
+TIMES = ("commit_timestamp", "current_state_timestamp", "assignment_timestamp", "timestamp")
 
 
 def load():
@@ -54,12 +54,26 @@ def plain(value):
     """Without what cannot be equal: times become their kind, an expiry what it adds to the commit's time."""
     if value.get("expire_timestamp", -1) > 0:
         value["expire_timestamp"] -= value["commit_timestamp"]
-    for key in VARIABLE:
+    for key in TIMES:
         if value.get(key, -1) > 10**12:
             value[key] = "now"
     if value.get("metadata_hash"):
         value["metadata_hash"] = "a hash"
+    if "version" in value:
+        value["version"] = "of the metadata"
+    for name in ("assigned_partitions", "partitions_pending_revocation"):
+        for topic in value.get(name) or []:
+            pairs = sorted(zip(topic["partitions"], topic["assignment_epochs"]))
+            topic |= {"partitions": [p for p, _ in pairs], "assignment_epochs": [e for _, e in pairs]}
     return value
+
+
+def in_runs(records):
+    """Records of one type that follow each other, of several members say, in the order of their keys: it is anybody's choice."""
+    out = []
+    for _, run in itertools.groupby(records, lambda r: (r["type"], r.get("value") is None)):
+        out += sorted(run, key=lambda r: str(r["key"]))
+    return out
 
 
 def of_group(client, group):

@@ -10,13 +10,15 @@
 Every answer is written down under a label ("3 A JoinGroup v5"), made comparable: ids by who has them, times, addresses and
 wordings by their kind. What is written down is what the two servers are compared by, and the records of the group.
 """
+import json
 import re
 import threading
 import time
 import uuid
 
-from codec import Api, Message, Peer, ERRORS  # noqa: F401
+from codec import SCHEMA, Api, Message, Peer
 import compare
+import group_records
 
 WAIT_S = 15
 RANDOM_IDS = (re.compile(r"^(.*-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
@@ -24,6 +26,7 @@ RANDOM_IDS = (re.compile(r"^(.*-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 SORT_BY = ("key", "group_id", "name", "topic_name", "topic", "topic_id", "member_id", "partition_index", "resource_name", "group")
 AS_THEY_CAME = ("protocols", "supported_protocols", "records")
+SETS = ("partitions", "subscribed_topic_names", "topics")  # of plain values
 APIS, APIS_LOCK = {}, threading.Lock()
 
 
@@ -77,6 +80,8 @@ class World:
             return {k: self.comparable(v, k) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
             found = [self.comparable(v, key) for v in value]
+            if key in SETS and all(isinstance(v, (int, str)) for v in found):
+                return sorted(found)
             return found if key in AS_THEY_CAME else in_order(found)
         if isinstance(value, str) and key not in ("group_id", "state", "group"):
             if value in self.ids:
@@ -114,6 +119,21 @@ class World:
     def in_state(self, state):
         self.until(self.described, lambda d: d["group_state"] == state, state)
 
+    def neighbour(self, name):
+        """A group that lives beside ours, in the same partition."""
+        return next(g for g in (f"{self.group}-{name}{i}" for i in range(10000))
+                    if group_records.partition_of(g) == group_records.partition_of(self.group))
+
+    def written(self):
+        """The records about our groups. A commit in the same partition, which is durable when it is answered, comes first."""
+        was, found = self.group, []
+        for self.group in self.groups:
+            self.server.ask_quietly("offset_commit", 9, group_id=self.neighbour("fence"), member_id="", topics=[
+                {"name": "one", "partitions": [{"partition_index": 0, "committed_offset": 0, "committed_metadata": ""}]}])
+            found += group_records.of_group(self.server, self.group)
+        self.group = was
+        return found
+
     # ---- topics ----
 
     def topic(self, name, partitions=1):
@@ -124,12 +144,23 @@ class World:
         if made["topics"][0]["error_code"] != "NONE":
             raise ValueError(f"{name}: {made}")
         self.arrived(name, partitions)
+        return self.coordinated(name, partitions)
+
+    def coordinated(self, name, partitions):
+        """Waits until the coordinator of the group has heard of it too: another group there is assigned as many partitions."""
+        other = self.neighbour("probe")
+        client = Client(self, "probe", id=new_id())
+        self.until(lambda: client.begin([name], group_id=other), lambda a: a["error_code"] != "NONE" or sum(
+            len(t["partitions"]) for t in a["assignment"]["topic_partitions"]) == partitions, f"{name} at the coordinator")
+        quietly(self, lambda: client.pulse(member_epoch=-1, group_id=other))
+        self.server.ask_quietly("delete_groups", 2, groups_names=[other])
         return name
 
     def arrived(self, name, partitions):
         found = self.until(lambda: self.metadata(name), lambda t: len(
             [p for p in t["partitions"] if p["leader_id"] >= 0]) == partitions, name)
         self.names.topic(name.removeprefix(self.group + "-"), found["topic_id"])
+        return name
 
     def metadata(self, name):
         return self.server.ask_quietly("metadata", 12, topics=[{"name": name}], allow_auto_topic_creation=False)["topics"][0]
@@ -141,10 +172,12 @@ class World:
         self.server.ask_quietly("create_partitions", 3, timeout_ms=10000, topics=[
             {"name": name, "count": partitions, "assignments": None}])
         self.arrived(name, partitions)
+        self.coordinated(name, partitions)
 
     def drop(self, name):
         self.server.ask_quietly("delete_topics", 6, timeout_ms=10000, topics=[{"name": name}])
         self.until(lambda: self.metadata(name), lambda t: t["error_code"] != "NONE", f"the end of {name}")
+        self.coordinated(name, 0)
 
 
 def in_order(items):
@@ -299,31 +332,17 @@ def protocol(name, *topics, version=0, **fields):
     return {"name": name, "metadata": subscription(*topics, version=version, **fields)}
 
 
-def consumer_message(name):
-    return GROUP_MESSAGES[name]
-
-
-def load_messages(*files):
-    import json
-    from codec import SCHEMA
-    found = {}
-    for file in files:
-        for raw in json.loads((SCHEMA / f"{file}.json").read_text())["messages"]:
-            found[raw["name"]] = Message(raw["fields"], raw.get("structs", {}), raw["flexible"])
-            found[raw["name"]].kind, found[raw["name"]].key = raw["kind"], raw.get("key")
-    return found
-
-
-GROUP_MESSAGES = load_messages("consumer_protocol")
+CONSUMER_PROTOCOL = {m["name"]: Message(m["fields"], m.get("structs", {}), m["flexible"])
+                     for m in json.loads((SCHEMA / "consumer_protocol.json").read_text())["messages"]}
 
 
 def subscription(*topics, version=0, **fields):
-    return version.to_bytes(2, "big") + GROUP_MESSAGES["ConsumerProtocolSubscription"].write(
+    return version.to_bytes(2, "big") + CONSUMER_PROTOCOL["ConsumerProtocolSubscription"].write(
         {"topics": list(topics)} | fields, version)
 
 
 def assignment(version=0, **topics):
-    return version.to_bytes(2, "big") + GROUP_MESSAGES["ConsumerProtocolAssignment"].write(
+    return version.to_bytes(2, "big") + CONSUMER_PROTOCOL["ConsumerProtocolAssignment"].write(
         {"assigned_partitions": [{"topic": t, "partitions": list(p)} for t, p in topics.items()]}, version)
 
 
