@@ -100,3 +100,53 @@ TEST(the_largest_and_smallest_moments_have_a_text)
     moment_text(INT64_MIN, text);
     CHECK(strlen(text) < sizeof(text));
 }
+
+TEST(spans_of_time_have_a_unit_or_are_seconds)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = {{"500ms", 500},
+                {"2s", 2000},
+                {"2", 2000},
+                {"5m", 300000},
+                {"0", 0},
+                {"1h", HOUR_MS},
+                {"30d", INT64_C(720) * HOUR_MS}};
+    static const char *const wrong[] = {
+        "", "s", "-5s", "1.5s", "5 s", "1y", "9223372036854775807w"};
+    int64_t ms;
+
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK_OK(duration_parse(bytes_of(good[i].text), &ms));
+        CHECK_EQ(ms, good[i].ms);
+    }
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        CHECK_SAYS(duration_parse(bytes_of(wrong[i]), &ms) == ERR_MALFORMED, "'%s' was taken",
+                   wrong[i]);
+    }
+}
+
+TEST(spans_of_time_are_shown_in_two_units_at_most)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } shown[] = {{0, "0 ms"},
+                 {999, "999 ms"},
+                 {1000, "1.0 s"},
+                 {3149, "3.1 s"},
+                 {59999, "59.9 s"},
+                 {60000, "1m00s"},
+                 {250000, "4m10s"},
+                 {HOUR_MS + 300000, "1h05m"},
+                 {52 * HOUR_MS, "2d04h"}};
+    char text[DURATION_TEXT_BYTES];
+
+    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+        duration_text(shown[i].ms, text);
+        CHECK_STR_EQ(text, shown[i].text);
+    }
+    duration_text(INT64_MAX, text);
+    CHECK_STR_EQ(text, "106751991167d07h");
+}
