@@ -28,6 +28,8 @@
 #define DYNAMIC_ONLY CONFIG_DYNAMIC_ONLY
 #define HONOURED     CONFIG_HONOURED
 #define STORED       CONFIG_STORED
+#define PUBLIC       false
+#define INTERNAL     true
 
 static const struct config_info broker_keys[] = {
 #define BROKER_KEY(id, key, kind, value, range, importance, update, topic, effect, sentence) \
@@ -50,6 +52,21 @@ static const struct config_info topic_keys[] = {
      .valid = (range),                                                               \
      .broker_keys = (broker),                                                        \
      .use = (effect),                                                                \
+     .text = (sentence)},
+#include "broker/config.def"
+};
+
+static const struct config_info group_keys[] = {
+#define GROUP_KEY(id, key, kind, value, range, hidden, broker, low, high, effect, sentence) \
+    {.name = (key),                                                                         \
+     .type = (kind),                                                                        \
+     .default_text = (value),                                                               \
+     .valid = (range),                                                                      \
+     .broker_keys = (broker),                                                               \
+     .least = (low),                                                                        \
+     .most = (high),                                                                        \
+     .internal = (hidden),                                                                  \
+     .use = (effect),                                                                       \
      .text = (sentence)},
 #include "broker/config.def"
 };
@@ -84,6 +101,12 @@ const struct config_info *topic_config_info(enum topic_config_key key)
     return &topic_keys[key];
 }
 
+const struct config_info *group_config_info(enum group_config_key key)
+{
+    ASSERT(key < GROUP_CONFIG_KEY_COUNT);
+    return &group_keys[key];
+}
+
 static size_t find(const struct config_info *infos, size_t count, struct bytes name)
 {
     size_t low = 0, high = count;
@@ -111,6 +134,11 @@ enum config_key config_find(struct bytes name)
 enum topic_config_key topic_config_find(struct bytes name)
 {
     return (enum topic_config_key)find(topic_keys, TOPIC_CONFIG_KEY_COUNT, name);
+}
+
+enum group_config_key group_config_find(struct bytes name)
+{
+    return (enum group_config_key)find(group_keys, GROUP_CONFIG_KEY_COUNT, name);
 }
 
 enum { NEAR_NAME_BYTES = 80 };

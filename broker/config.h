@@ -2,7 +2,7 @@
  *
  * One table (config.def) makes everything: parsing, checks, DescribeConfigs, help. The order is defaults <
  * file < environment (KAFKA_*) < --set; a struct config never changes once the node runs, so every core
- * may read it. Topic settings are resolved here too: topic, else broker, else default.
+ * may read it. What is changed while it runs lies above it: broker/config_view.h.
  */
 #pragma once
 
@@ -43,24 +43,35 @@ enum topic_config_key {
     TOPIC_CONFIG_KEY_COUNT
 };
 
+#define GROUP_KEY(id, ...) GROUP_CONFIG_##id,
+enum group_config_key {
+#include "broker/config.def"
+    GROUP_CONFIG_KEY_COUNT
+};
+
 struct config_info {
     const char *name;
     enum config_type type;
     const char *default_text; /* NULL: none */
     const char *valid;
-    enum config_mode mode;   /* broker keys */
-    const char *topic_key;   /* broker keys: the topic key it is the default of, or NULL */
-    const char *broker_keys; /* topic keys: see config.def, or NULL */
+    enum config_mode mode;    /* broker keys */
+    const char *topic_key;    /* broker keys: the topic key it is the default of, or NULL */
+    const char *broker_keys;  /* topic and group keys: see config.def, or NULL */
+    const char *least, *most; /* group keys: broker keys that bound it, or NULL */
+    bool internal;            /* group keys: told only where it is set */
     enum config_use use;
     const char *text; /* one sentence, "" when it has no effect */
 };
 
-/* By enum; index < CONFIG_KEY_COUNT and < TOPIC_CONFIG_KEY_COUNT. Both tables are in order of name. */
+/* By enum; index < CONFIG_KEY_COUNT, < TOPIC_CONFIG_KEY_COUNT, < GROUP_CONFIG_KEY_COUNT. The tables are in order of
+ * name. */
 const struct config_info *config_info(enum config_key key);
 const struct config_info *topic_config_info(enum topic_config_key key);
-/* CONFIG_KEY_COUNT, TOPIC_CONFIG_KEY_COUNT when there is no such key. */
+const struct config_info *group_config_info(enum group_config_key key);
+/* CONFIG_KEY_COUNT, TOPIC_CONFIG_KEY_COUNT, GROUP_CONFIG_KEY_COUNT when there is no such key. */
 enum config_key config_find(struct bytes name);
 enum topic_config_key topic_config_find(struct bytes name);
+enum group_config_key group_config_find(struct bytes name);
 /* The known key most like a mistyped one, NULL when none is near. */
 const char *config_nearest(struct bytes name);
 
@@ -94,13 +105,13 @@ enum config_source config_source(const struct config *c, enum config_key key);
 /* Is the value allowed for a topic key, as Kafka checks it (no units)? `why` gets the reason. */
 enum err topic_config_check(enum topic_config_key key, struct bytes value, struct arena *arena,
                             struct bytes *why);
-/* The value a topic gets when it sets nothing: from the broker's keys, else the default. `from` is the
- * broker key it came from, CONFIG_KEY_COUNT for the default. Text may be made in the arena. */
-struct bytes topic_config_default(const struct config *c, enum topic_config_key key,
-                                  struct arena *arena, enum config_key *from);
-/* All settings of a topic; its own configs (checked already) first. */
-void topic_settings_resolve(const struct config *c, const struct image_config *configs,
-                            int32_t config_count, struct topic_settings *out);
+/* What is set on one thing itself. */
+struct own_configs {
+    const struct image_config *at;
+    int32_t len;
+};
+/* BYTES_NULL: not set. */
+struct bytes own_config(struct own_configs own, const char *name);
 
 struct listener_config {
     struct bytes name, host; /* host "": all addresses */

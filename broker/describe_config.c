@@ -3,8 +3,9 @@
  * WHY      Clients compare what they set with what they read, tools copy a description back into a creation, and
  *          people want to know why a value is what it is: so the source and the whole chain of synonyms
  *          are told, as Kafka tells them.
- * CHAIN    A topic's setting: the topic itself (1), then each broker key it follows, set in the
- *          configuration (4) or at its default (5). The first is the value in force.
+ * CHAIN    A topic's or group's setting: the thing itself (1, 8), then the broker keys it follows: changed for
+ *          this broker (2) or for all (3), set in the configuration (4), or at their default (5). The first is the
+ *          value in force.
  */
 #include "broker/describe_config.h"
 
@@ -30,8 +31,16 @@ static struct bytes documentation(const struct config_info *info)
                               : BYTES("Accepted and kept for compatibility; has no effect here.");
 }
 
+static struct described_config description_of(const struct config_info *info)
+{
+    return (struct described_config){.name = bytes_of(info->name),
+                                     .type = type_numbers[info->type],
+                                     .documentation = documentation(info)};
+}
+
 struct chain {
-    const struct config *config;
+    const struct config_view *view;
+    enum config_level level;
     struct described_config *out;
 };
 
@@ -42,62 +51,106 @@ static void add_broker_key(void *context, struct bytes element)
     enum config_key key = config_find(star < 0 ? element : bytes_slice(element, 0, (size_t)star));
 
     ASSERT(key != CONFIG_KEY_COUNT);
-    struct bytes name = bytes_of(config_info(key)->name);
-    struct bytes value = config_text(c->config, key);
-    if (config_is_set(c->config, key)) {
-        add_synonym(c->out, name, value, DESCRIBED_STATIC_BROKER);
-    } else if (value.at != NULL) {
-        add_synonym(c->out, name, value, DESCRIBED_DEFAULT);
+    struct bytes value = config_view_at(c->view, key, c->level);
+    if (value.at != NULL) {
+        add_synonym(c->out, bytes_of(config_info(key)->name), value, (int8_t)c->level);
     }
 }
 
-void describe_topic_config(const struct config *c, enum topic_config_key key,
+/* All levels of a list of broker keys. */
+static void add_broker_keys(const struct config_view *v, const char *keys,
+                            struct described_config *out)
+{
+    struct chain c = {.view = v, .level = CONFIG_LEVEL_BROKER, .out = out};
+
+    for (; c.level <= CONFIG_LEVEL_DEFAULT; c.level++) {
+        config_list_each(bytes_of(keys), add_broker_key, &c);
+    }
+}
+
+static void set_own(struct described_config *d, struct bytes value, int8_t source)
+{
+    d->value = value;
+    d->source = source;
+    add_synonym(d, d->name, value, source);
+}
+
+void describe_topic_config(const struct config_view *v, enum topic_config_key key,
                            struct own_configs own, struct arena *arena,
                            struct described_config *out)
 {
     const struct config_info *info = topic_config_info(key);
-    struct bytes name = bytes_of(info->name);
-    struct chain chain = {.config = c, .out = out};
-    enum config_key from;
+    struct bytes value = own_config(own, info->name);
+    enum config_level from;
 
-    *out = (struct described_config){
-        .name = name, .type = type_numbers[info->type], .documentation = documentation(info)};
-    out->value = topic_config_default(c, key, arena, &from);
-    out->source = from == CONFIG_KEY_COUNT ? DESCRIBED_DEFAULT : DESCRIBED_STATIC_BROKER;
-    for (int32_t i = 0; i < own.len; i++) {
-        if (bytes_equal(own.at[i].key, name)) {
-            out->value = own.at[i].value;
-            out->source = DESCRIBED_TOPIC;
-            add_synonym(out, name, out->value, DESCRIBED_TOPIC);
-        }
+    *out = description_of(info);
+    out->value = topic_config_default(v, key, arena, &from);
+    out->source = (int8_t)from;
+    if (value.at != NULL) {
+        set_own(out, value, DESCRIBED_TOPIC);
     }
-    config_list_each(bytes_of(info->broker_keys), add_broker_key, &chain);
-    if (info->broker_keys == NULL) {
-        add_synonym(out, name, bytes_of(info->default_text), DESCRIBED_DEFAULT);
+    if (info->broker_keys != NULL) {
+        add_broker_keys(v, info->broker_keys, out);
+    } else {
+        add_synonym(out, out->name, bytes_of(info->default_text), DESCRIBED_DEFAULT);
     }
 }
 
-void describe_broker_config(const struct config *c, enum config_key key,
+bool describe_group_config(const struct config_view *v, enum group_config_key key,
+                           struct own_configs own, struct described_config *out)
+{
+    const struct config_info *info = group_config_info(key);
+    struct bytes value = own_config(own, info->name);
+    enum config_level from;
+
+    if (info->internal && value.at == NULL) {
+        return false;
+    }
+    *out = description_of(info);
+    out->value = group_config_default(v, key, &from);
+    out->source = (int8_t)from;
+    if (value.at != NULL) {
+        set_own(out, value, DESCRIBED_GROUP);
+    }
+    if (info->broker_keys != NULL) {
+        add_broker_keys(v, info->broker_keys, out);
+    } else {
+        add_synonym(out, out->name, bytes_of(info->default_text), DESCRIBED_DEFAULT);
+    }
+    return true;
+}
+
+void describe_broker_config(const struct config_view *v, enum config_key key,
                             struct described_config *out)
 {
     const struct config_info *info = config_info(key);
+    enum config_level from;
 
-    *out = (struct described_config){
-        .name = bytes_of(info->name),
-        .sensitive = info->type == CONFIG_PASSWORD,
-        .read_only = true, /* nothing can be changed while the broker runs */
-        .source = config_is_set(c, key) ? DESCRIBED_STATIC_BROKER : DESCRIBED_DEFAULT,
-        .type = type_numbers[info->type],
-        .documentation = documentation(info),
-    };
-    if (!out->sensitive) {
-        out->value = config_text(c, key);
+    *out = description_of(info);
+    out->sensitive = info->type == CONFIG_PASSWORD;
+    out->read_only = !config_is_dynamic(key);
+    struct bytes value = config_view_text(v, key, &from);
+    out->value = out->sensitive ? BYTES_NULL : value;
+    out->source = (int8_t)from;
+    for (enum config_level level = CONFIG_LEVEL_BROKER; level <= CONFIG_LEVEL_DEFAULT; level++) {
+        value = config_view_at(v, key, level);
+        if (value.at != NULL) {
+            add_synonym(out, out->name, out->sensitive ? BYTES_NULL : value, (int8_t)level);
+        }
     }
-    if (config_is_set(c, key)) {
-        add_synonym(out, out->name, out->value, DESCRIBED_STATIC_BROKER);
+}
+
+bool describe_cluster_config(const struct config_view *v, enum config_key key,
+                             struct described_config *out)
+{
+    const struct config_info *info = config_info(key);
+    struct bytes value = own_config(v->cluster, info->name);
+
+    if (value.at == NULL) {
+        return false;
     }
-    if (info->default_text != NULL) {
-        add_synonym(out, out->name, out->sensitive ? BYTES_NULL : bytes_of(info->default_text),
-                    DESCRIBED_DEFAULT);
-    }
+    *out = description_of(info);
+    out->read_only = !config_is_dynamic(key);
+    set_own(out, value, DESCRIBED_CLUSTER);
+    return true;
 }

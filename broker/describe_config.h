@@ -2,16 +2,20 @@
  * DescribeConfigs. Everything made lives in the arena. */
 #pragma once
 
-#include "broker/config.h"
+#include "broker/config_view.h"
 
-/* Numbers of the protocol (ConfigSource, ConfigType). */
+/* Numbers of the protocol (ConfigSource); those of brokers are enum config_level. */
 enum described_source {
     DESCRIBED_TOPIC = 1,
-    DESCRIBED_STATIC_BROKER = 4,
-    DESCRIBED_DEFAULT = 5,
+    DESCRIBED_BROKER = CONFIG_LEVEL_BROKER,
+    DESCRIBED_CLUSTER = CONFIG_LEVEL_CLUSTER,
+    DESCRIBED_STATIC_BROKER = CONFIG_LEVEL_STATIC,
+    DESCRIBED_DEFAULT = CONFIG_LEVEL_DEFAULT,
+    DESCRIBED_GROUP = 8,
 };
 
-enum { DESCRIBED_SYNONYMS_MAX = 4 };
+/* A topic's own value, and four levels of three broker keys. */
+enum { DESCRIBED_SYNONYMS_MAX = 13 };
 
 struct described_synonym {
     struct bytes name, value;
@@ -27,14 +31,14 @@ struct described_config {
     struct bytes documentation;
 };
 
-/* What is set on a topic itself. */
-struct own_configs {
-    const struct image_config *at;
-    int32_t len;
-};
-
-void describe_topic_config(const struct config *c, enum topic_config_key key,
+void describe_topic_config(const struct config_view *v, enum topic_config_key key,
                            struct own_configs own, struct arena *arena,
                            struct described_config *out);
-void describe_broker_config(const struct config *c, enum config_key key,
+void describe_broker_config(const struct config_view *v, enum config_key key,
                             struct described_config *out);
+/* What was changed for all brokers; false: not this key. */
+bool describe_cluster_config(const struct config_view *v, enum config_key key,
+                             struct described_config *out);
+/* False: an internal key that is not set. */
+bool describe_group_config(const struct config_view *v, enum group_config_key key,
+                           struct own_configs own, struct described_config *out);

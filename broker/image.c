@@ -2,8 +2,9 @@
  *
  * WHY      Every request needs topics and leaders, and no request may see them change half-way. So a
  *          change makes a new image that shares all topics it did not touch; readers need no lock.
- * FORMAT   Two arrays of topic pointers, by name and by id, both sorted. A topic is one block of memory:
- *          box, partitions, replicas, configs and texts behind each other.
+ * FORMAT   Two arrays of topic pointers, by name and by id, and one of settings of brokers and groups, all
+ *          sorted. A topic is one block of memory: box, partitions, replicas, configs and texts behind each
+ *          other; so is the set of settings of one thing.
  * OWNER    Reference counts, which any core may change: this is one of the few files with atomics. The
  *          last one out frees.
  * LIMITS   A change costs a copy of the pointers (80 KB for 10,000 topics), not of the topics.
@@ -21,6 +22,12 @@ struct topic_box {
     _Alignas(16) uint8_t data[]; /* all it points to */
 };
 
+struct resource_box {
+    atomic_uint references;
+    struct image_resource resource;
+    _Alignas(16) uint8_t data[];
+};
+
 struct image {
     atomic_uint references;
     int64_t version;
@@ -30,6 +37,8 @@ struct image {
     int32_t broker_count;
     struct topic_box **by_name, **by_id;
     int32_t topic_count, topic_room;
+    struct resource_box **resources;
+    int32_t resource_count, resource_room;
     bool failed; /* an edit that ran out of memory */
 };
 
@@ -59,17 +68,29 @@ static struct bytes pack_bytes(struct packer *p, struct bytes b)
     return b.at == NULL ? BYTES_NULL : (struct bytes){pack(p, b.at, b.len), b.len};
 }
 
+static const struct image_config *pack_configs(struct packer *p, const struct image_config *from,
+                                               int32_t count)
+{
+    struct image_config *to = pack(p, from, (size_t)count * sizeof(*from));
+
+    for (int32_t i = 0; i < count; i++) {
+        struct bytes key = pack_bytes(p, from[i].key);
+        struct bytes value = pack_bytes(p, from[i].value);
+        if (to != NULL) {
+            to[i] = (struct image_config){key, value};
+        }
+    }
+    return to;
+}
+
 static void pack_topic(struct packer *p, const struct image_topic *from, struct image_topic *to)
 {
     size_t partitions_bytes = (size_t)from->partition_count * sizeof(*from->partitions);
-    size_t configs_bytes = (size_t)from->config_count * sizeof(*from->configs);
     struct image_partition *partitions = pack(p, from->partitions, partitions_bytes);
-    struct image_config *configs = pack(p, from->configs, configs_bytes);
 
     *to = *from;
     to->name = pack_bytes(p, from->name);
     to->partitions = partitions;
-    to->configs = configs;
     for (int32_t i = 0; i < from->partition_count; i++) {
         const struct image_partition *f = &from->partitions[i];
         const int32_t *replicas =
@@ -78,13 +99,7 @@ static void pack_topic(struct packer *p, const struct image_topic *from, struct 
             partitions[i].replicas = replicas;
         }
     }
-    for (int32_t i = 0; i < from->config_count; i++) {
-        struct bytes key = pack_bytes(p, from->configs[i].key);
-        struct bytes value = pack_bytes(p, from->configs[i].value);
-        if (configs != NULL) {
-            configs[i] = (struct image_config){key, value};
-        }
-    }
+    to->configs = pack_configs(p, from->configs, from->config_count);
 }
 
 static struct topic_box *box_new(const struct image_topic *topic)
@@ -105,6 +120,38 @@ static struct topic_box *box_new(const struct image_topic *topic)
 }
 
 static void box_unref(struct topic_box *box)
+{
+    if (atomic_fetch_sub(&box->references, 1) == 1) {
+        mem_free(box);
+    }
+}
+
+static void pack_resource(struct packer *p, const struct image_resource *from,
+                          struct image_resource *to)
+{
+    *to = *from;
+    to->name = pack_bytes(p, from->name);
+    to->configs = pack_configs(p, from->configs, from->config_count);
+}
+
+static struct resource_box *resource_box_new(const struct image_resource *resource)
+{
+    struct packer count = {0};
+    struct image_resource unused;
+
+    pack_resource(&count, resource, &unused);
+    struct resource_box *box = mem_alloc(sizeof(*box) + count.used);
+    if (box == NULL) {
+        return NULL;
+    }
+    struct packer fill = {.at = box->data};
+    pack_resource(&fill, resource, &box->resource);
+    ASSERT(fill.used == count.used);
+    atomic_init(&box->references, 1);
+    return box;
+}
+
+static void resource_box_unref(struct resource_box *box)
 {
     if (atomic_fetch_sub(&box->references, 1) == 1) {
         mem_free(box);
@@ -138,7 +185,11 @@ void image_unref(const struct image *i)
     for (int32_t at = 0; at < own->topic_count; at++) {
         box_unref(own->by_name[at]);
     }
+    for (int32_t at = 0; at < own->resource_count; at++) {
+        resource_box_unref(own->resources[at]);
+    }
     brokers_free(own);
+    mem_free(own->resources);
     mem_free(own->by_name);
     mem_free(own->by_id);
     mem_free((void *)(uintptr_t)own->cluster_id.at);
@@ -239,6 +290,56 @@ const struct image_topic *image_topic_by_id(const struct image *i, struct uuid i
                                                                          : NULL;
 }
 
+int32_t image_resource_count(const struct image *i)
+{
+    return i->resource_count;
+}
+
+const struct image_resource *image_resource_at(const struct image *i, int32_t at)
+{
+    ASSERT(at >= 0 && at < i->resource_count);
+    return &i->resources[at]->resource;
+}
+
+static int resource_compare(const struct image_resource *r, int8_t type, struct bytes name)
+{
+    return r->type != type ? r->type - type : bytes_compare(r->name, name);
+}
+
+static int32_t resource_lower_bound(const struct image *i, int8_t type, struct bytes name)
+{
+    int32_t low = 0, high = i->resource_count;
+
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (resource_compare(&i->resources[middle]->resource, type, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+const struct image_resource *image_resource_find(const struct image *i, int8_t type,
+                                                 struct bytes name)
+{
+    int32_t at = resource_lower_bound(i, type, name);
+
+    return at < i->resource_count && resource_compare(&i->resources[at]->resource, type, name) == 0
+               ? &i->resources[at]->resource
+               : NULL;
+}
+
+const struct image_config *image_group_configs(const struct image *i, struct bytes group,
+                                               int32_t *count)
+{
+    const struct image_resource *r = image_resource_find(i, RESOURCE_GROUP, group);
+
+    *count = r == NULL ? 0 : r->config_count;
+    return r == NULL ? NULL : r->configs;
+}
+
 static bool copy_bytes(struct bytes from, struct bytes *to)
 {
     *to = BYTES_NULL;
@@ -297,6 +398,25 @@ static bool copy_topics(struct image *to, const struct image *from)
     return true;
 }
 
+static bool copy_resources(struct image *to, const struct image *from)
+{
+    size_t bytes = (size_t)from->resource_count * sizeof(struct resource_box *);
+
+    if (from->resource_count == 0) {
+        return true;
+    }
+    to->resources = mem_alloc(bytes);
+    if (to->resources == NULL) {
+        return false;
+    }
+    memcpy(to->resources, from->resources, bytes);
+    to->resource_count = to->resource_room = from->resource_count;
+    for (int32_t at = 0; at < to->resource_count; at++) {
+        atomic_fetch_add(&to->resources[at]->references, 1);
+    }
+    return true;
+}
+
 enum err image_edit_new(const struct image *base, struct image_edit **out)
 {
     struct image_edit *e = mem_zalloc(1, sizeof(*e));
@@ -308,7 +428,7 @@ enum err image_edit_new(const struct image *base, struct image_edit **out)
     atomic_init(&e->image->references, 1);
     e->image->controller_id = -1;
     if (base != NULL) {
-        e->image->failed = !copy_topics(e->image, base);
+        e->image->failed = !copy_topics(e->image, base) || !copy_resources(e->image, base);
         image_edit_cluster(e, base->cluster_id, base->controller_id);
         for (int32_t at = 0; at < base->broker_count; at++) {
             image_edit_broker_put(e, &base->brokers[at]);
@@ -376,6 +496,60 @@ const struct image_topic *image_edit_topic(const struct image_edit *e, struct uu
 const struct image_topic *image_edit_topic_named(const struct image_edit *e, struct bytes name)
 {
     return image_topic_by_name(e->image, name);
+}
+
+static bool make_resource_room(struct image *i)
+{
+    if (i->resource_count < i->resource_room) {
+        return true;
+    }
+    int32_t room = i->resource_room < 8 ? 8 : i->resource_room * 2;
+    struct resource_box **resources =
+        mem_realloc(i->resources, (size_t)room * sizeof(struct resource_box *));
+    if (resources == NULL) {
+        return false;
+    }
+    i->resources = resources;
+    i->resource_room = room;
+    return true;
+}
+
+static void resource_insert(struct image *i, struct resource_box *box)
+{
+    int32_t at = resource_lower_bound(i, box->resource.type, box->resource.name);
+
+    memmove(i->resources + at + 1, i->resources + at,
+            (size_t)(i->resource_count - at) * sizeof(struct resource_box *));
+    i->resources[at] = box;
+    i->resource_count++;
+}
+
+void image_edit_resource_put(struct image_edit *e, const struct image_resource *resource)
+{
+    struct image *i = e->image;
+    struct resource_box *box = resource_box_new(resource); /* first: as with topics */
+    int32_t at = resource_lower_bound(i, resource->type, resource->name);
+
+    if (image_resource_find(i, resource->type, resource->name) != NULL) {
+        struct resource_box *old = i->resources[at];
+        i->resource_count--;
+        memmove(i->resources + at, i->resources + at + 1,
+                (size_t)(i->resource_count - at) * sizeof(struct resource_box *));
+        resource_box_unref(old);
+    }
+    if (i->failed || box == NULL || !make_resource_room(i)) {
+        i->failed = true;
+        mem_free(box);
+    } else if (box->resource.config_count == 0) {
+        mem_free(box);
+    } else {
+        resource_insert(i, box);
+    }
+}
+
+const struct image *image_edit_image(const struct image_edit *e)
+{
+    return e->image;
 }
 
 void image_edit_broker_put(struct image_edit *e, const struct image_broker *broker)

@@ -48,6 +48,17 @@ struct image_topic {
     uint64_t revision; /* metadata offset that created it */
 };
 
+/* Kinds of things that have settings, with the protocol's numbers. Those of topics stand in image_topic. */
+enum image_resource_type { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, RESOURCE_GROUP = 32 };
+
+/* Settings of a broker ("1", or "" for all of them) or of a group. */
+struct image_resource {
+    int8_t type; /* RESOURCE_BROKER, RESOURCE_GROUP */
+    struct bytes name;
+    const struct image_config *configs; /* sorted by key; at least one */
+    int32_t config_count;
+};
+
 struct image_broker {
     int32_t id;
     struct bytes host; /* advertised; "" means "the address the client reached us at" */
@@ -77,4 +88,12 @@ const struct image_topic *image_topic_by_id(const struct image *i, struct uuid i
 /* Index of the first topic whose name is >= `name` (paging). */
 int32_t image_topic_lower_bound(const struct image *i, struct bytes name);
 
-/* Broker-wide dynamic and static settings that image users ask for are in broker/config.h. */
+/* In order of type, then name; only those that have settings. */
+int32_t image_resource_count(const struct image *i);
+const struct image_resource *image_resource_at(const struct image *i, int32_t at);
+/* NULL when nothing is set. */
+const struct image_resource *image_resource_find(const struct image *i, int8_t type,
+                                                 struct bytes name);
+/* What is set for a group, sorted by key; NULL and 0 when nothing is. */
+const struct image_config *image_group_configs(const struct image *i, struct bytes group,
+                                               int32_t *count);

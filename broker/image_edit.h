@@ -20,6 +20,10 @@ void image_edit_topic_remove(struct image_edit *e, struct uuid id);
 /* As it stands in the edit; NULL when there is none. Valid until the next put or removal. */
 const struct image_topic *image_edit_topic(const struct image_edit *e, struct uuid id);
 const struct image_topic *image_edit_topic_named(const struct image_edit *e, struct bytes name);
+/* Replaces the settings of the same thing, or adds them; none (config_count 0) takes them out. */
+void image_edit_resource_put(struct image_edit *e, const struct image_resource *resource);
+/* The image as it stands in the edit; not to be kept. */
+const struct image *image_edit_image(const struct image_edit *e);
 void image_edit_broker_put(struct image_edit *e, const struct image_broker *broker);
 void image_edit_cluster(struct image_edit *e, struct bytes cluster_id, int32_t controller_id);
 

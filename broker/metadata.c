@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/config.h"
+#include "broker/coordinator.h"
 #include "broker/metadata_records.h"
 #include "broker/node.h"
 #include "broker/partition.h"
@@ -121,6 +122,7 @@ static void delivery_arrived(struct core *on, struct message *message)
     ASSERT(on == d->to);
     on->image = image_ref(d->metadata->publishing);
     partitions_reconcile(on, on->image);
+    coordinators_image_changed(on, old);
     image_unref(old);
     d->message.run = delivery_returned;
     mailbox_send(on, d->metadata->core->index, &d->message);
@@ -281,9 +283,15 @@ struct uuid metadata_put_topic(struct metadata *m, const struct metadata_new_top
         metadata_write_partition(&m->writer, id, i, &topic->partitions[i]);
     }
     for (int32_t i = 0; i < topic->config_count; i++) {
-        metadata_write_config(&m->writer, topic->name, &topic->configs[i]);
+        metadata_put_config(m, RESOURCE_TOPIC, topic->name, &topic->configs[i]);
     }
     return id;
+}
+
+void metadata_put_config(struct metadata *m, enum image_resource_type type, struct bytes name,
+                         const struct image_config *config)
+{
+    metadata_write_config(&m->writer, type, name, config);
 }
 
 void metadata_put_partitions(struct metadata *m, const struct image_topic *topic,

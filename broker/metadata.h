@@ -60,6 +60,9 @@ struct uuid metadata_put_topic(struct metadata *m, const struct metadata_new_top
 /* Adds partitions past those the topic has. */
 void metadata_put_partitions(struct metadata *m, const struct image_topic *topic,
                              const struct image_partition *added, int32_t added_count);
+/* Sets (or takes away: value null) a setting of a topic, broker or group that is there. */
+void metadata_put_config(struct metadata *m, enum image_resource_type type, struct bytes name,
+                         const struct image_config *config);
 void metadata_remove_topic(struct metadata *m, struct uuid id);
 /* A producer id never given before. */
 int64_t metadata_producer_id(struct metadata *m);

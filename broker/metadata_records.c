@@ -12,6 +12,7 @@
 #include "broker/metadata_records.h"
 
 #include "base/mem.h"
+#include "broker/config_view.h"
 #include "broker/topic_plan.h"
 #include "protocol/batch_builder.h"
 #include "schema/metadata_records.h"
@@ -20,7 +21,6 @@ enum {
     METADATA_FRAME_VERSION = 1,
     METADATA_BATCH_BYTES_MAX = 8 << 20, /* one change; Kafka's bound for the same */
     METADATA_ARENA_BYTES = 64 << 20,
-    RESOURCE_TYPE_TOPIC = 2,
 };
 
 /* The topic whose records are arriving. Arrays grow by doubling in the writer's arena. */
@@ -37,6 +37,7 @@ struct metadata_applier {
     struct image_edit *edit;
     struct open_topic now;
     struct batch_builder builder;
+    bool broker_changed; /* topics are to be resolved anew before the image is done */
 };
 
 enum err metadata_writer_begin(struct metadata_writer *w, const struct config *config,
@@ -88,6 +89,14 @@ int64_t metadata_writer_next_producer_id(const struct metadata_writer *w)
 
 /* ---- applying ---- */
 
+static void resolve_topic(struct metadata_writer *w, struct image_topic *topic)
+{
+    struct config_view view = config_view_of(w->config, image_edit_image(w->applier->edit));
+
+    topic_settings_resolve(&view, (struct own_configs){topic->configs, topic->config_count},
+                           &topic->settings);
+}
+
 static void close_topic(struct metadata_writer *w)
 {
     struct open_topic *now = &w->applier->now;
@@ -97,7 +106,7 @@ static void close_topic(struct metadata_writer *w)
     }
     now->topic.partitions = now->partitions;
     now->topic.configs = now->configs;
-    topic_settings_resolve(w->config, now->configs, now->topic.config_count, &now->topic.settings);
+    resolve_topic(w, &now->topic);
     image_edit_topic_put(w->applier->edit, &now->topic);
     *now = (struct open_topic){0};
 }
@@ -182,23 +191,56 @@ static const struct image_topic *topic_named(struct metadata_writer *w, struct b
     return image_edit_topic_named(w->applier->edit, name);
 }
 
-static int32_t config_at(const struct open_topic *now, struct bytes key)
+/* Settings that grow by one in the writer's arena. */
+struct config_list {
+    struct image_config *at;
+    int32_t count, room;
+};
+
+static int32_t config_at(const struct config_list *list, struct bytes key)
 {
     int32_t at = 0;
 
-    while (at < now->topic.config_count && bytes_compare(now->configs[at].key, key) < 0) {
+    while (at < list->count && bytes_compare(list->at[at].key, key) < 0) {
         at++;
     }
     return at;
 }
 
-static enum err apply_config(struct metadata_writer *w, const struct config_record *r)
+/* Sets or, with a null value, takes away; the list stays sorted. */
+static enum err config_list_put(struct metadata_writer *w, struct config_list *list,
+                                const struct config_record *r)
+{
+    int32_t at = config_at(list, r->name), behind = list->count - at;
+    bool there = behind > 0 && bytes_equal(list->at[at].key, r->name);
+
+    if (r->value.at == NULL) {
+        if (there) {
+            memmove(&list->at[at], &list->at[at + 1], (size_t)(behind - 1) * sizeof(*list->at));
+            list->count--;
+        }
+        return OK;
+    }
+    if (!there && list->count == list->room) {
+        list->room = MAX(8, list->room * 2);
+        list->at = grown(&w->arena, list->at, list->count, list->room, sizeof(*list->at));
+    }
+    struct image_config config = {arena_copy(&w->arena, r->name), arena_copy(&w->arena, r->value)};
+    if (w->arena.exhausted) {
+        return fail(ERR_NOMEM, "no memory for metadata");
+    }
+    if (!there) {
+        memmove(&list->at[at + 1], &list->at[at], (size_t)behind * sizeof(*list->at));
+        list->count++;
+    }
+    list->at[at] = config;
+    return OK;
+}
+
+static enum err apply_topic_config(struct metadata_writer *w, const struct config_record *r)
 {
     struct open_topic *now = &w->applier->now;
 
-    if (r->resource_type != RESOURCE_TYPE_TOPIC) {
-        return OK; /* of a kind that this version does not act on */
-    }
     if (!now->open || !bytes_equal(now->topic.name, r->resource_name)) {
         const struct image_topic *topic = topic_named(w, r->resource_name);
         if (topic == NULL || !open_topic(w, topic->id)) {
@@ -206,33 +248,62 @@ static enum err apply_config(struct metadata_writer *w, const struct config_reco
                         BYTES_ARG(r->resource_name));
         }
     }
-    int32_t at = config_at(now, r->name), count = now->topic.config_count;
-    bool there = at < count && bytes_equal(now->configs[at].key, r->name);
-    if (there && r->value.at == NULL) {
-        memmove(&now->configs[at], &now->configs[at + 1],
-                (size_t)(count - at - 1) * sizeof(*now->configs));
-        now->topic.config_count--;
-        return OK;
+    struct config_list list = {now->configs, now->topic.config_count, now->config_room};
+    enum err e = config_list_put(w, &list, r);
+    now->configs = list.at;
+    now->topic.config_count = list.count;
+    now->config_room = list.room;
+    return e;
+}
+
+/* What a broker is told is the default of topics: all are resolved anew. */
+static void resolve_topics(struct metadata_writer *w)
+{
+    struct image_edit *edit = w->applier->edit;
+
+    close_topic(w);
+    for (int32_t i = 0; i < image_topic_count(image_edit_image(edit)); i++) {
+        struct image_topic topic = *image_topic_at(image_edit_image(edit), i);
+        resolve_topic(w, &topic);
+        image_edit_topic_put(edit, &topic);
     }
-    if (!there && r->value.at == NULL) {
-        return OK;
+}
+
+static enum err apply_resource_config(struct metadata_writer *w, const struct config_record *r)
+{
+    struct image_edit *edit = w->applier->edit;
+    const struct image_resource *old =
+        image_resource_find(image_edit_image(edit), r->resource_type, r->resource_name);
+    struct config_list list = {0};
+
+    if (old != NULL) {
+        list.count = old->config_count;
+        list.room = old->config_count + 1;
+        list.at = grown(&w->arena, old->configs, list.count, list.room, sizeof(*list.at));
     }
-    if (!there && count == now->config_room) {
-        now->config_room = MAX(8, now->config_room * 2);
-        now->configs =
-            grown(&w->arena, now->configs, count, now->config_room, sizeof(*now->configs));
-    }
-    struct image_config config = {arena_copy(&w->arena, r->name), arena_copy(&w->arena, r->value)};
     if (w->arena.exhausted) {
         return fail(ERR_NOMEM, "no memory for metadata");
     }
-    if (!there) {
-        memmove(&now->configs[at + 1], &now->configs[at],
-                (size_t)(count - at) * sizeof(*now->configs));
-        now->topic.config_count++;
-    }
-    now->configs[at] = config;
+    TRY(config_list_put(w, &list, r));
+    image_edit_resource_put(edit, &(struct image_resource){.type = r->resource_type,
+                                                           .name = r->resource_name,
+                                                           .configs = list.at,
+                                                           .config_count = list.count});
+    w->applier->broker_changed = w->applier->broker_changed || r->resource_type == RESOURCE_BROKER;
     return OK;
+}
+
+static enum err apply_config(struct metadata_writer *w, const struct config_record *r)
+{
+    switch (r->resource_type) {
+    case RESOURCE_TOPIC:
+        return apply_topic_config(w, r);
+    case RESOURCE_BROKER:
+    case RESOURCE_GROUP:
+        return apply_resource_config(w, r);
+    default:
+        return OK; /* of a kind that this version does not act on */
+    }
 }
 
 static enum err apply_remove(struct metadata_writer *w, const struct remove_topic_record *r)
@@ -298,14 +369,14 @@ void metadata_write_partition(struct metadata_writer *w, struct uuid topic_id, i
     }
 }
 
-void metadata_write_config(struct metadata_writer *w, struct bytes topic,
-                           const struct image_config *config)
+void metadata_write_config(struct metadata_writer *w, enum image_resource_type type,
+                           struct bytes name, const struct image_config *config)
 {
     struct config_record r;
 
     message_init(&config_record_message, &r);
-    r.resource_type = RESOURCE_TYPE_TOPIC;
-    r.resource_name = topic;
+    r.resource_type = (int8_t)type;
+    r.resource_name = name;
     r.name = config->key;
     r.value = config->value;
     add_record(w, &config_record_message, &r);
@@ -439,6 +510,9 @@ enum err metadata_writer_replayed(struct metadata_writer *w, int64_t version,
                                   const struct image **image)
 {
     close_topic(w);
+    if (w->applier->broker_changed) {
+        resolve_topics(w);
+    }
     TRY(metadata_writer_error(w));
     struct image_edit *edit = w->applier->edit;
     w->applier->edit = NULL;

@@ -32,8 +32,9 @@ struct image_edit *metadata_writer_edit(struct metadata_writer *w);
 void metadata_write_topic(struct metadata_writer *w, struct uuid id, struct bytes name);
 void metadata_write_partition(struct metadata_writer *w, struct uuid topic_id, int32_t partition,
                               const struct image_partition *p);
-void metadata_write_config(struct metadata_writer *w, struct bytes topic,
-                           const struct image_config *config);
+/* A setting of a topic, broker or group; value null takes it away. */
+void metadata_write_config(struct metadata_writer *w, enum image_resource_type type,
+                           struct bytes name, const struct image_config *config);
 void metadata_write_remove_topic(struct metadata_writer *w, struct uuid id);
 void metadata_write_producer_ids(struct metadata_writer *w, int32_t broker_id,
                                  int64_t next_producer_id);

@@ -7,6 +7,7 @@
  */
 #include "broker/config_value.h"
 
+#include "broker/config_view.h"
 #include "protocol/compression.h"
 
 enum err topic_config_check(enum topic_config_key key, struct bytes value, struct arena *arena,
@@ -30,58 +31,63 @@ static enum config_key parse_synonym(struct bytes element, int64_t *factor)
 }
 
 struct synonyms {
-    const struct config *config;
+    const struct config_view *view;
     struct arena *arena;
-    enum config_key from;
+    enum config_level level;
+    bool found;
     struct bytes value;
 };
 
 static void use_if_set(void *context, struct bytes element)
 {
     struct synonyms *s = context;
-    int64_t factor;
+    int64_t factor, number = 0;
     enum config_key key = parse_synonym(element, &factor);
 
-    if (s->from != CONFIG_KEY_COUNT || key == CONFIG_KEY_COUNT || !config_is_set(s->config, key)) {
+    if (s->found || key == CONFIG_KEY_COUNT) {
         return;
     }
-    s->from = key;
-    s->value = config_text(s->config, key);
-    int64_t number = config_i64(s->config, key);
-    if (factor != 1 && !__builtin_mul_overflow(number, factor, &number)) {
+    struct bytes value = config_view_at(s->view, key, s->level);
+    if (value.at == NULL) {
+        return;
+    }
+    s->found = true;
+    s->value = value;
+    if (factor != 1 && config_number(config_info(key)->type, value, &number) &&
+        !__builtin_mul_overflow(number, factor, &number)) {
         s->value = arena_format(s->arena, "%" PRId64, number < 0 ? -1 : number);
     }
 }
 
-struct bytes topic_config_default(const struct config *c, enum topic_config_key key,
-                                  struct arena *arena, enum config_key *from)
+struct bytes topic_config_default(const struct config_view *v, enum topic_config_key key,
+                                  struct arena *arena, enum config_level *from)
 {
     const struct config_info *info = topic_config_info(key);
-    struct synonyms s = {.config = c, .arena = arena, .from = CONFIG_KEY_COUNT};
+    struct synonyms s = {.view = v, .arena = arena, .level = CONFIG_LEVEL_BROKER};
 
-    config_list_each(bytes_of(info->broker_keys), use_if_set, &s);
-    *from = s.from;
-    return s.from == CONFIG_KEY_COUNT ? bytes_of(info->default_text) : s.value;
+    for (; s.level < CONFIG_LEVEL_DEFAULT; s.level++) {
+        config_list_each(bytes_of(info->broker_keys), use_if_set, &s);
+        if (s.found) {
+            *from = s.level;
+            return s.value;
+        }
+    }
+    *from = CONFIG_LEVEL_DEFAULT;
+    return bytes_of(info->default_text);
 }
 
 struct resolver {
-    const struct config *config;
-    const struct image_config *configs;
-    int32_t config_count;
+    const struct config_view *view;
+    struct own_configs own;
     struct arena arena;
 };
 
 static struct bytes resolve(struct resolver *r, enum topic_config_key key)
 {
-    struct bytes name = bytes_of(topic_config_info(key)->name);
-    enum config_key from;
+    struct bytes value = own_config(r->own, topic_config_info(key)->name);
+    enum config_level from;
 
-    for (int32_t i = 0; i < r->config_count; i++) {
-        if (bytes_equal(r->configs[i].key, name)) {
-            return r->configs[i].value;
-        }
-    }
-    return topic_config_default(r->config, key, &r->arena, &from);
+    return value.at != NULL ? value : topic_config_default(r->view, key, &r->arena, &from);
 }
 
 static int64_t resolve_i64(struct resolver *r, enum topic_config_key key)
@@ -118,10 +124,10 @@ static int8_t resolve_compression(struct resolver *r)
     return -1;
 }
 
-void topic_settings_resolve(const struct config *c, const struct image_config *configs,
-                            int32_t config_count, struct topic_settings *out)
+void topic_settings_resolve(const struct config_view *v, struct own_configs own,
+                            struct topic_settings *out)
 {
-    struct resolver r = {.config = c, .configs = configs, .config_count = config_count};
+    struct resolver r = {.view = v, .own = own};
 
     arena_init(&r.arena, CONFIG_ARENA_BYTES);
     *out = (struct topic_settings){

@@ -135,43 +135,53 @@ static bool check_config(struct topic_plan *plan, struct bytes name, struct byte
     return true;
 }
 
-static int64_t number_of(const struct config *config, const struct image_config *configs,
-                         int32_t count, enum topic_config_key key, struct arena *arena)
+static int64_t number_of(const struct config_view *view, struct own_configs own,
+                         enum topic_config_key key, struct arena *arena)
 {
-    enum config_key from;
-    struct bytes text = topic_config_default(config, key, arena, &from);
+    struct bytes text = own_config(own, topic_config_info(key)->name);
+    enum config_level from;
     int64_t number = 0;
 
-    for (int32_t i = 0; i < count; i++) {
-        if (bytes_equal(configs[i].key, bytes_of(topic_config_info(key)->name))) {
-            text = configs[i].value;
-        }
+    if (text.at == NULL) {
+        text = topic_config_default(view, key, arena, &from);
     }
     (void)config_number(topic_config_info(key)->type, text, &number);
     return number;
 }
 
-/* Settings that are each right, but not together or not here. */
-static bool check_together(struct topic_plan *plan, const struct config *config,
-                           struct arena *arena)
+enum kafka_error topic_configs_check(const struct config_view *view, struct own_configs own,
+                                     struct arena *arena, struct bytes *message)
 {
-    const struct image_config *configs = plan->topic.configs;
-    int32_t count = plan->topic.config_count;
+    struct topic_plan plan = {.error = KAFKA_NONE};
+    bool right = true;
 
-    if (number_of(config, configs, count, TOPIC_CONFIG_REMOTE_STORAGE_ENABLE, arena) != 0) {
-        return refuse(
-            plan, KAFKA_INVALID_CONFIG,
-            BYTES("There is no tiered storage here: remote.storage.enable must be false."));
+    for (int32_t i = 0; right && i < own.len; i++) {
+        right = check_config(&plan, own.at[i].key, own.at[i].value, arena);
     }
-    if (number_of(config, configs, count, TOPIC_CONFIG_MIN_COMPACTION_LAG_MS, arena) >
-        number_of(config, configs, count, TOPIC_CONFIG_MAX_COMPACTION_LAG_MS, arena)) {
-        return refuse(plan, KAFKA_INVALID_CONFIG,
-                      BYTES("min.compaction.lag.ms is larger than max.compaction.lag.ms."));
+    if (right && number_of(view, own, TOPIC_CONFIG_REMOTE_STORAGE_ENABLE, arena) != 0) {
+        right =
+            refuse(&plan, KAFKA_INVALID_CONFIG,
+                   BYTES("There is no tiered storage here: remote.storage.enable must be false."));
     }
-    return true;
+    if (right && number_of(view, own, TOPIC_CONFIG_MIN_COMPACTION_LAG_MS, arena) >
+                     number_of(view, own, TOPIC_CONFIG_MAX_COMPACTION_LAG_MS, arena)) {
+        (void)refuse(&plan, KAFKA_INVALID_CONFIG,
+                     BYTES("min.compaction.lag.ms is larger than max.compaction.lag.ms."));
+    }
+    *message = plan.message;
+    return plan.error;
 }
 
-static bool plan_configs(struct topic_plan *plan, const struct create_topics_request_topic *in,
+static bool check_together(struct topic_plan *plan, const struct config_view *view,
+                           struct arena *arena)
+{
+    struct own_configs own = {plan->topic.configs, plan->topic.config_count};
+
+    plan->error = topic_configs_check(view, own, arena, &plan->message);
+    return plan->error == KAFKA_NONE;
+}
+
+static void plan_configs(struct topic_plan *plan, const struct create_topics_request_topic *in,
                          struct arena *arena)
 {
     struct image_config *configs = ARENA_ARRAY(arena, struct image_config, in->configs.len);
@@ -180,9 +190,6 @@ static bool plan_configs(struct topic_plan *plan, const struct create_topics_req
     for (int32_t i = 0; configs != NULL && i < in->configs.len; i++) {
         struct bytes name = in->configs.at[i].name, value = in->configs.at[i].value;
         int32_t at = 0;
-        if (!check_config(plan, name, value, arena)) {
-            return false;
-        }
         while (at < count && !bytes_equal(configs[at].key, name)) {
             at++; /* named twice: the last one counts */
         }
@@ -191,7 +198,6 @@ static bool plan_configs(struct topic_plan *plan, const struct create_topics_req
     }
     plan->topic.configs = configs;
     plan->topic.config_count = count;
-    return true;
 }
 
 static bool check_row(struct topic_plan *plan, const struct image *image,
@@ -357,9 +363,14 @@ void topic_plan_make(struct topic_plan *plan, const struct image *image,
                      const struct config *config, const struct create_topics_request_topic *in,
                      struct arena *arena)
 {
+    struct config_view view = config_view_of(config, image);
+
     *plan = (struct topic_plan){.error = KAFKA_NONE, .topic.name = in->name};
-    if (!check_name(plan, image, in->name, arena) || !plan_configs(plan, in, arena) ||
-        !check_together(plan, config, arena)) {
+    if (!check_name(plan, image, in->name, arena)) {
+        return;
+    }
+    plan_configs(plan, in, arena);
+    if (!check_together(plan, &view, arena)) {
         return;
     }
     if (in->assignments.len > 0) {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "broker/config_view.h"
 #include "broker/metadata.h"
 #include "schema/create_topics.h"
 
@@ -32,6 +33,10 @@ void topic_plan_make(struct topic_plan *plan, const struct image *image,
 struct create_topics_request_topic topic_plan_offsets_topic(const struct image *image,
                                                             const struct config *config,
                                                             struct arena *arena);
+
+/* Are these settings of a topic right, each and together? `message`: null without error. */
+enum kafka_error topic_configs_check(const struct config_view *view, struct own_configs own,
+                                     struct arena *arena, struct bytes *message);
 
 /* Partitions past the `have` there are, each on `replication_factor` brokers; `assignments` NULL, or one row of
  * broker ids for each new one. Fills plan->topic.partitions only. */

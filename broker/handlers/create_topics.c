@@ -30,6 +30,7 @@ static void answer(struct create_topics_response_topic *out, enum kafka_error er
 static void describe(struct request *rq, const struct topic_plan *plan,
                      struct create_topics_response_topic *out)
 {
+    struct config_view view = config_view_of(rq->core->config, rq->image);
     struct own_configs own = {plan->topic.configs, plan->topic.config_count};
 
     out->num_partitions = plan->topic.partition_count;
@@ -38,7 +39,7 @@ static void describe(struct request *rq, const struct topic_plan *plan,
     for (int32_t i = 0; i < out->configs.len; i++) {
         struct create_topics_response_config *c = &out->configs.at[i];
         struct described_config d;
-        describe_topic_config(rq->core->config, (enum topic_config_key)i, own, rq->arena, &d);
+        describe_topic_config(&view, (enum topic_config_key)i, own, rq->arena, &d);
         c->name = d.name;
         c->value = d.value;
         c->read_only = d.read_only;

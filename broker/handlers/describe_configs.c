@@ -1,15 +1,13 @@
-/* broker/handlers/describe_configs.c: DescribeConfigs (KIP-133, KIP-226, KIP-569): topics and this broker.
+/* broker/handlers/describe_configs.c: DescribeConfigs (KIP-133, KIP-226, KIP-569): topics, this broker, groups.
  *
- * Resource 2 is a topic, 4 a broker: its own number, or "" for the cluster-wide dynamic defaults, of which
- * there are none. The other kinds (loggers, client metrics, groups) are refused until they exist.
+ * Resource 2 is a topic, 4 a broker: its own number, or "" for what was changed for all brokers; 32 a group
+ * (KIP-848), which need not exist. The other kinds (loggers, client metrics) are refused: there are none.
  */
 #include "schema/describe_configs.h"
 #include "broker/handler.h"
 
 #include "broker/describe_config.h"
 #include "broker/topic_plan.h"
-
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 
 /* Does the request want this key? null and empty lists want all. */
 static bool wanted(const struct describe_configs_request_resource *in, const char *name)
@@ -27,6 +25,7 @@ struct description {
     const struct describe_configs_request *in;
     const struct describe_configs_request_resource *resource;
     struct describe_configs_response_result *out;
+    struct config_view view;
 };
 
 static void add(const struct description *d, const struct described_config *from)
@@ -77,8 +76,7 @@ static void describe_topic(const struct description *d)
     for (int32_t i = 0; i < room; i++) {
         struct described_config c;
         if (wanted(d->resource, topic_config_info((enum topic_config_key)i)->name)) {
-            describe_topic_config(d->rq->core->config, (enum topic_config_key)i, own, d->rq->arena,
-                                  &c);
+            describe_topic_config(&d->view, (enum topic_config_key)i, own, d->rq->arena, &c);
             add(d, &c);
         }
     }
@@ -89,10 +87,7 @@ static void describe_broker(const struct description *d)
     struct bytes name = d->resource->resource_name;
     int64_t id = config_i64(d->rq->core->config, CONFIG_NODE_ID), asked;
 
-    if (name.len == 0) {
-        return; /* the dynamic defaults: none are set */
-    }
-    if (bytes_to_i64(name, &asked) != OK || asked != id) {
+    if (name.len > 0 && (bytes_to_i64(name, &asked) != OK || asked != id)) {
         refuse(d, KAFKA_INVALID_REQUEST,
                arena_format(d->rq->arena, "This is broker %" PRId64 ", not %.*s: ask that one.", id,
                             BYTES_ARG(name)));
@@ -103,8 +98,34 @@ static void describe_broker(const struct description *d)
     d->out->configs.len = 0;
     for (int32_t i = 0; i < room; i++) {
         struct described_config c;
-        if (wanted(d->resource, config_info((enum config_key)i)->name)) {
-            describe_broker_config(d->rq->core->config, (enum config_key)i, &c);
+        bool told = wanted(d->resource, config_info((enum config_key)i)->name);
+        if (told && name.len == 0) {
+            told = describe_cluster_config(&d->view, (enum config_key)i, &c);
+        } else if (told) {
+            describe_broker_config(&d->view, (enum config_key)i, &c);
+        }
+        if (told) {
+            add(d, &c);
+        }
+    }
+}
+
+static void describe_group(const struct description *d)
+{
+    struct own_configs own;
+
+    if (d->resource->resource_name.len == 0) {
+        refuse(d, KAFKA_INVALID_REQUEST, BYTES("A group needs a name."));
+        return;
+    }
+    own.at = image_group_configs(d->rq->image, d->resource->resource_name, &own.len);
+    d->out->configs = describe_configs_response_configs_new(d->rq->arena, GROUP_CONFIG_KEY_COUNT);
+    int32_t room = d->out->configs.len;
+    d->out->configs.len = 0;
+    for (int32_t i = 0; i < room; i++) {
+        struct described_config c;
+        if (wanted(d->resource, group_config_info((enum group_config_key)i)->name) &&
+            describe_group_config(&d->view, (enum group_config_key)i, own, &c)) {
             add(d, &c);
         }
     }
@@ -115,17 +136,22 @@ void handle_describe_configs(struct request *rq, const struct describe_configs_r
 {
     out->results = describe_configs_response_results_new(rq->arena, in->resources.len);
     for (int32_t i = 0; i < out->results.len; i++) {
-        struct description d = {
-            .rq = rq, .in = in, .resource = &in->resources.at[i], .out = &out->results.at[i]};
+        struct description d = {.rq = rq,
+                                .in = in,
+                                .resource = &in->resources.at[i],
+                                .out = &out->results.at[i],
+                                .view = config_view_of(rq->core->config, rq->image)};
         d.out->resource_type = d.resource->resource_type;
         d.out->resource_name = d.resource->resource_name;
         if (d.resource->resource_type == RESOURCE_TOPIC) {
             describe_topic(&d);
         } else if (d.resource->resource_type == RESOURCE_BROKER) {
             describe_broker(&d);
+        } else if (d.resource->resource_type == RESOURCE_GROUP) {
+            describe_group(&d);
         } else {
             refuse(&d, KAFKA_INVALID_REQUEST,
-                   BYTES("Only topics (2) and brokers (4) have settings here."));
+                   BYTES("Only topics (2), brokers (4) and groups (32) have settings here."));
         }
     }
 }

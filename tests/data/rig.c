@@ -6,6 +6,7 @@
 #include "tests/data/rig.h"
 
 #include "base/mem.h"
+#include "broker/config_view.h"
 #include "broker/image_edit.h"
 
 enum { RUN_MESSAGES_MAX = 1 << 20 };
@@ -149,7 +150,8 @@ void rig_topic(struct rig *rig, const char *name, int32_t partitions,
     if (old != NULL) {
         t.id = old->id; /* changed, not made anew */
     }
-    topic_settings_resolve(rig->config, NULL, 0, &t.settings);
+    topic_settings_resolve(&(struct config_view){.config = rig->config},
+                           (struct own_configs){NULL, 0}, &t.settings);
     t.settings.compression = o->compression;
     t.settings.log_append_time = o->log_append_time;
     t.settings.relaxed = o->relaxed;

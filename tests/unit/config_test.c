@@ -2,6 +2,8 @@
 #include "broker/config_value.h"
 
 #include "base/mem.h"
+#include "broker/config_view.h"
+#include "broker/image_edit.h"
 #include "protocol/compression.h"
 #include "tests/harness/test.h"
 
@@ -38,6 +40,9 @@ TEST(keys_are_in_order_and_found_by_name)
     }
     for (int i = 0; i < TOPIC_CONFIG_KEY_COUNT; i++) {
         CHECK_EQ(topic_config_find(bytes_of(topic_config_info((enum topic_config_key)i)->name)), i);
+    }
+    for (int i = 0; i < GROUP_CONFIG_KEY_COUNT; i++) {
+        CHECK_EQ(group_config_find(bytes_of(group_config_info((enum group_config_key)i)->name)), i);
     }
     CHECK_EQ(config_find(BYTES("num.partition")), CONFIG_KEY_COUNT);
 }
@@ -181,27 +186,161 @@ TEST(a_topic_setting_comes_from_topic_then_broker_then_default)
 {
     struct config *c = config_or_die();
     struct topic_settings s;
-    enum config_key from;
+    enum config_level from;
+    struct config_view v = config_view_of(c, NULL);
+    struct own_configs none = {NULL, 0};
 
-    topic_settings_resolve(c, NULL, 0, &s);
+    topic_settings_resolve(&v, none, &s);
     CHECK_EQ(s.retention_ms, 604800000);
     CHECK_EQ(s.max_message_bytes, 1048588);
     CHECK_EQ(s.compression, -1);
     CHECK_EQ(s.cleanup, CLEANUP_DELETE);
     CHECK_OK(config_set(c, BYTES("log.retention.hours"), BYTES("2"), CONFIG_FROM_SET));
-    CHECK_BYTES_EQ(topic_config_default(c, TOPIC_CONFIG_RETENTION_MS, arena, &from),
+    CHECK_BYTES_EQ(topic_config_default(&v, TOPIC_CONFIG_RETENTION_MS, arena, &from),
                    BYTES("7200000"));
-    CHECK_EQ(from, CONFIG_LOG_RETENTION_HOURS);
+    CHECK_EQ(from, CONFIG_LEVEL_STATIC);
     CHECK_OK(config_set(c, BYTES("log.retention.ms"), BYTES("5000"), CONFIG_FROM_SET));
-    topic_settings_resolve(c, NULL, 0, &s);
+    topic_settings_resolve(&v, none, &s);
     CHECK_EQ(s.retention_ms, 5000);
     struct image_config own[] = {{BYTES("cleanup.policy"), BYTES("compact,delete")},
                                  {BYTES("compression.type"), BYTES("zstd")},
                                  {BYTES("retention.ms"), BYTES("77")}};
-    topic_settings_resolve(c, own, 3, &s);
+    topic_settings_resolve(&v, (struct own_configs){own, 3}, &s);
     CHECK_EQ(s.retention_ms, 77);
     CHECK_EQ(s.cleanup, CLEANUP_DELETE | CLEANUP_COMPACT);
     CHECK_EQ(s.compression, CODEC_ZSTD);
+    config_free(c);
+}
+
+/* An image in which these settings were changed at run time; at most one of a broker or group each. */
+static const struct image *image_with(int8_t type, const char *name, const char *key,
+                                      const char *value)
+{
+    struct image_config c = {bytes_of(key), bytes_of(value)};
+    const struct image *out = NULL;
+    struct image_edit *e = NULL;
+
+    CHECK_OK(image_edit_new(NULL, &e));
+    image_edit_resource_put(
+        e, &(struct image_resource){
+               .type = type, .name = bytes_of(name), .configs = &c, .config_count = 1});
+    CHECK_OK(image_edit_finish(e, 1, &out));
+    return out;
+}
+
+TEST(every_group_key_names_broker_keys_that_exist_and_has_a_default_that_is_allowed)
+{
+    struct config *c = config_or_die();
+    struct config_view v = config_view_of(c, NULL);
+    struct own_configs none = {NULL, 0};
+    enum config_level from;
+    struct bytes why;
+
+    for (int i = 0; i < GROUP_CONFIG_KEY_COUNT; i++) {
+        const struct config_info *info = group_config_info((enum group_config_key)i);
+        const char *const keys[] = {info->broker_keys, info->least, info->most};
+        for (size_t k = 0; k < COUNT_OF(keys); k++) {
+            CHECK(keys[k] == NULL || config_find(bytes_of(keys[k])) != CONFIG_KEY_COUNT);
+        }
+        struct bytes value = group_config_default(&v, (enum group_config_key)i, &from);
+        CHECK_EQ(from, CONFIG_LEVEL_DEFAULT);
+        CHECK_BYTES_EQ(value, bytes_of(info->default_text));
+        CHECK_OK(group_config_check(&v, (enum group_config_key)i, value, arena, &why));
+    }
+    CHECK_OK(group_configs_check(&v, none, arena, &why));
+    config_free(c);
+}
+
+TEST(a_group_has_its_own_number_within_the_bounds_of_the_broker_else_that_of_the_broker)
+{
+    struct config *c = config_or_die();
+    enum group_config_key key = GROUP_CONFIG_CONSUMER_SESSION_TIMEOUT_MS;
+    const struct image *i = image_with(RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "50000");
+
+    CHECK_EQ(group_config_i64(c, NULL, BYTES("g"), key), 45000);
+    CHECK_EQ(group_config_i64(c, i, BYTES("g"), key), 50000);
+    CHECK_EQ(group_config_i64(c, i, BYTES("h"), key), 45000);
+    CHECK_OK(
+        config_set(c, BYTES("group.consumer.session.timeout.ms"), BYTES("46000"), CONFIG_FROM_SET));
+    CHECK_EQ(group_config_i64(c, i, BYTES("h"), key), 46000);
+    CHECK_OK(config_set(c, BYTES("group.consumer.max.session.timeout.ms"), BYTES("48000"),
+                        CONFIG_FROM_SET));
+    CHECK_EQ(group_config_i64(c, i, BYTES("g"), key), 48000);
+    CHECK_OK(config_set(c, BYTES("group.consumer.min.session.timeout.ms"), BYTES("47000"),
+                        CONFIG_FROM_SET));
+    CHECK_EQ(group_config_i64(c, i, BYTES("h"), key), 47000);
+    image_unref(i);
+    config_free(c);
+}
+
+TEST(what_is_changed_at_run_time_lies_above_what_was_set_at_the_start)
+{
+    struct config *c = config_or_die();
+    const char *key = "group.consumer.assignment.interval.ms";
+    const struct image *all = image_with(RESOURCE_BROKER, "", key, "20");
+    const struct image *one = image_with(RESOURCE_BROKER, "1", key, "30");
+    const struct image *other = image_with(RESOURCE_BROKER, "2", key, "40");
+    enum group_config_key group_key = GROUP_CONFIG_CONSUMER_ASSIGNMENT_INTERVAL_MS;
+    enum config_level from;
+
+    CHECK_OK(config_set(c, BYTES("node.id"), BYTES("1"), CONFIG_FROM_SET));
+    CHECK_OK(config_set(c, bytes_of(key), BYTES("10"), CONFIG_FROM_SET));
+    CHECK_EQ(group_config_i64(c, NULL, BYTES("g"), group_key), 10);
+    CHECK_EQ(group_config_i64(c, all, BYTES("g"), group_key), 20);
+    CHECK_EQ(group_config_i64(c, one, BYTES("g"), group_key), 30);
+    CHECK_EQ(group_config_i64(c, other, BYTES("g"), group_key), 10);
+    struct config_view v = config_view_of(c, one);
+    CHECK_EQ(config_view_i64(&v, CONFIG_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS), 30);
+    CHECK_BYTES_EQ(config_view_text(&v, CONFIG_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS, &from),
+                   BYTES("30"));
+    CHECK_EQ(from, CONFIG_LEVEL_BROKER);
+    CHECK(config_is_dynamic(CONFIG_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS));
+    CHECK(config_is_dynamic(CONFIG_MESSAGE_MAX_BYTES));
+    CHECK(config_is_dynamic(CONFIG_BACKGROUND_THREADS));
+    CHECK(!config_is_dynamic(CONFIG_MAX_CONNECTIONS));
+    CHECK(!config_is_dynamic(CONFIG_LOG_DIRS));
+    CHECK(!config_is_dynamic(CONFIG_LISTENERS));
+    image_unref(all);
+    image_unref(one);
+    image_unref(other);
+    config_free(c);
+}
+
+TEST(settings_of_groups_are_refused_as_by_kafka)
+{
+    static const struct {
+        const char *key, *value;
+        bool right;
+    } cases[] = {{"consumer.session.timeout.ms", "44999", false},
+                 {"consumer.session.timeout.ms", "60000", true},
+                 {"consumer.session.timeout.ms", "60001", false},
+                 {"consumer.session.timeout.ms", "0", false},
+                 {"consumer.assignment.interval.ms", "15001", false},
+                 {"consumer.assignor.offload.enable", "x", false},
+                 {"share.record.lock.duration.ms", "14999", false},
+                 {"share.auto.offset.reset", "by_duration:PT1H", true},
+                 {"share.auto.offset.reset", "by_duration:P1DT2H3M4.5S", true},
+                 {"share.auto.offset.reset", "by_duration:P", false},
+                 {"share.auto.offset.reset", "by_duration:P1DT", false},
+                 {"share.auto.offset.reset", "by_duration:x", false},
+                 {"share.auto.offset.reset", "sometimes", false},
+                 {"share.delivery.count.limit", "50", false},
+                 {"streams.num.standby.replicas", "9", false},
+                 {"streams.task.offset.interval.ms", "1", false},
+                 {"streams.assignor.name", "foo", false}};
+    struct config *c = config_or_die();
+    struct config_view v = config_view_of(c, NULL);
+    struct bytes why;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        enum group_config_key key = group_config_find(bytes_of(cases[i].key));
+        enum err e = group_config_check(&v, key, bytes_of(cases[i].value), arena, &why);
+        CHECK_EQ(e, cases[i].right ? OK : ERR_USAGE);
+    }
+    CHECK_OK(config_set(c, BYTES("group.consumer.min.session.timeout.ms"), BYTES("100"),
+                        CONFIG_FROM_SET));
+    struct image_config own = {BYTES("consumer.session.timeout.ms"), BYTES("5000")};
+    CHECK_ERR(group_configs_check(&v, (struct own_configs){&own, 1}, arena, &why), ERR_USAGE);
     config_free(c);
 }
 

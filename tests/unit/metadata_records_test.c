@@ -68,7 +68,7 @@ TEST(a_replay_gives_the_image_that_the_writer_had)
 
     CHECK_OK(metadata_writer_begin(&w, config, NULL));
     write_topic(&w, 1, BYTES("orders"), 300);
-    metadata_write_config(&w, BYTES("orders"), &c);
+    metadata_write_config(&w, RESOURCE_TOPIC, BYTES("orders"), &c);
     write_topic(&w, 2, BYTES("gone"), 2);
     metadata_write_producer_ids(&w, 1, 1000);
     const struct image *one = finish(&w, arena, NULL, &first);
@@ -90,6 +90,62 @@ TEST(a_replay_gives_the_image_that_the_writer_had)
     CHECK_OK(metadata_writer_replayed(&w, image_version(two), &again));
     metadata_writer_drop(&w);
     same_topics(two, again);
+    image_unref(one);
+    image_unref(two);
+    image_unref(again);
+    config_free(config);
+}
+
+/* One setting; value NULL takes it away. */
+static void write_config(struct metadata_writer *w, enum image_resource_type type, const char *name,
+                         const char *key, const char *value)
+{
+    struct image_config c = {bytes_of(key), value == NULL ? BYTES_NULL : bytes_of(value)};
+
+    metadata_write_config(w, type, bytes_of(name), &c);
+}
+
+TEST(settings_of_groups_and_brokers_survive_a_replay)
+{
+    struct config *config = config_or_die();
+    struct metadata_writer w;
+    struct bytes batches[2];
+    const struct image *again = NULL;
+    int32_t count = 0;
+
+    CHECK_OK(metadata_writer_begin(&w, config, NULL));
+    write_topic(&w, 1, BYTES("t"), 2);
+    write_config(&w, RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "50000");
+    write_config(&w, RESOURCE_GROUP, "g", "consumer.heartbeat.interval.ms", "6000");
+    write_config(&w, RESOURCE_GROUP, "h", "consumer.heartbeat.interval.ms", "7000");
+    write_config(&w, RESOURCE_BROKER, "", "message.max.bytes", "5000");
+    const struct image *one = finish(&w, arena, NULL, &batches[0]);
+    CHECK_EQ(image_resource_count(one), 3);
+    CHECK_EQ(image_topic_by_name(one, BYTES("t"))->settings.max_message_bytes, 5000);
+
+    CHECK_OK(metadata_writer_begin(&w, config, one));
+    write_config(&w, RESOURCE_BROKER, "", "message.max.bytes", NULL);
+    write_config(&w, RESOURCE_GROUP, "g", "consumer.heartbeat.interval.ms", NULL);
+    write_config(&w, RESOURCE_GROUP, "h", "consumer.heartbeat.interval.ms", NULL);
+    const struct image *two = finish(&w, arena, one, &batches[1]);
+
+    CHECK_OK(metadata_writer_begin(&w, config, NULL));
+    CHECK_OK(metadata_writer_replay(&w, batches[0]));
+    CHECK_OK(metadata_writer_replay(&w, batches[1]));
+    CHECK_OK(metadata_writer_replayed(&w, image_version(two), &again));
+    metadata_writer_drop(&w);
+    const struct image *both[] = {two, again};
+    for (size_t i = 0; i < COUNT_OF(both); i++) {
+        const struct image_config *c = image_group_configs(both[i], BYTES("g"), &count);
+        CHECK_EQ(image_resource_count(both[i]), 1);
+        CHECK_EQ(count, 1);
+        CHECK_BYTES_EQ(c[0].key, BYTES("consumer.session.timeout.ms"));
+        CHECK_BYTES_EQ(c[0].value, BYTES("50000"));
+        CHECK(image_group_configs(both[i], BYTES("h"), &count) == NULL);
+        CHECK_EQ(image_topic_by_name(both[i], BYTES("t"))->settings.max_message_bytes, 1048588);
+        CHECK_EQ(image_topic_by_name(both[i], BYTES("t"))->partition_count, 2);
+    }
+    CHECK_EQ(image_resource_count(one), 3); /* nothing of the old world has changed */
     image_unref(one);
     image_unref(two);
     image_unref(again);

@@ -195,21 +195,22 @@ TEST(a_described_setting_names_its_source_and_synonyms)
     struct described_config d;
     struct image_config own = {BYTES("retention.ms"), BYTES("5")};
     struct own_configs none = {NULL, 0};
+    struct config_view view = config_view_of(config, NULL);
 
-    describe_topic_config(config, TOPIC_CONFIG_RETENTION_MS, none, arena, &d);
+    describe_topic_config(&view, TOPIC_CONFIG_RETENTION_MS, none, arena, &d);
     CHECK_EQ(d.source, DESCRIBED_DEFAULT);
     CHECK_BYTES_EQ(d.value, BYTES("604800000"));
     CHECK_BYTES_EQ(d.synonyms[0].name, BYTES("log.retention.hours"));
     CHECK_OK(config_set(config, BYTES("log.retention.hours"), BYTES("1"), CONFIG_FROM_FILE));
-    describe_topic_config(config, TOPIC_CONFIG_RETENTION_MS, none, arena, &d);
+    describe_topic_config(&view, TOPIC_CONFIG_RETENTION_MS, none, arena, &d);
     CHECK_EQ(d.source, DESCRIBED_STATIC_BROKER);
     CHECK_BYTES_EQ(d.value, BYTES("3600000"));
-    describe_topic_config(config, TOPIC_CONFIG_RETENTION_MS, (struct own_configs){&own, 1}, arena,
+    describe_topic_config(&view, TOPIC_CONFIG_RETENTION_MS, (struct own_configs){&own, 1}, arena,
                           &d);
     CHECK_EQ(d.source, DESCRIBED_TOPIC);
-    CHECK_EQ(d.synonym_count, 2);
+    CHECK_EQ(d.synonym_count, 3); /* its own, the file's, and the default of that key */
     CHECK_BYTES_EQ(d.value, BYTES("5"));
-    describe_broker_config(config, CONFIG_SSL_KEY_PASSWORD, &d);
+    describe_broker_config(&view, CONFIG_SSL_KEY_PASSWORD, &d);
     CHECK(d.sensitive);
     CHECK(d.value.at == NULL);
     CHECK_EQ(d.type, 9);
