@@ -18,6 +18,7 @@
 
 #include "base/uuid.h"
 #include "broker/connection.h"
+#include "broker/coordinator.h"
 #include "broker/listener.h"
 #include "broker/node.h"
 #include "storage/store.h"
@@ -174,6 +175,7 @@ static void stop_one(struct core *on, struct message *m)
 {
     (void)m;
     on->stopping = true;
+    coordinators_stop(on);
     on->stop_timer.fire = stop_overdue;
     core_timer(on, &on->stop_timer, NODE_STOP_US);
     connections_stop(on);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/append.h"
+#include "broker/coordinator.h"
 #include "broker/fetch_part.h"
 #include "broker/node.h"
 
@@ -130,6 +131,9 @@ static void on_durable(void *context, struct plog *l, enum err e)
     }
     appends_advance(p, e);
     fetches_wake(p);
+    if (p->coordinator != NULL) {
+        coordinator_log_moved(p->coordinator, e);
+    }
     partition_leave(p);
 }
 
@@ -195,6 +199,9 @@ static enum err add(struct core *c, const struct image_topic *topic, int32_t par
                                              .context = p},
                        &p->log);
 
+    if (e == OK && bytes_equal(p->topic, OFFSETS_TOPIC)) {
+        e = coordinator_new(p, &p->coordinator);
+    }
     if (e != OK) {
         partition_free(p);
         return e;
@@ -250,6 +257,8 @@ static void let_go(struct partition *p)
     p->deleted = true;
     partition_enter(p);
     appends_drop(p);
+    coordinator_free(p->coordinator);
+    p->coordinator = NULL;
     fetches_wake(p);
     partition_leave(p);
 }
@@ -292,11 +301,13 @@ void partitions_close(struct core *c)
 
         map_remove(&c->partitions, link);
         timer_wheel_cancel(&c->timers, &p->room_timer);
+        coordinator_free(p->coordinator);
         plog_free(p->log);
         mem_free((void *)(uintptr_t)p->topic.at);
         mem_free(p);
     }
     map_deinit(&c->partitions);
+    coordinators_close(c);
 }
 
 /* ---- visits ---- */
