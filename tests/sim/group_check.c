@@ -47,6 +47,12 @@ void group_check_expiry(struct group_check *c, int64_t retention_ms)
     c->retention_ms = retention_ms;
 }
 
+void group_check_wall(struct group_check *c)
+{
+    c->wall_ms_max = MAX(c->wall_ms_max, group_world_wall_ms(c->world));
+    offsets_check_wall(c);
+}
+
 void *group_check_grow(void *at, int32_t count, int32_t *max, size_t bytes)
 {
     if (count == *max) {

@@ -16,8 +16,10 @@
 struct group_check *group_check_new(struct group_world *w);
 void group_check_free(struct group_check *c);
 void group_check_members(struct group_check *c, const struct group_members *members);
-/* Groups may be forgotten when they are empty: generations begin anew. */
+/* Offsets may go when they are so old, and groups with them: generations begin anew. */
 void group_check_expiry(struct group_check *c, int64_t retention_ms);
+/* The wall clock has jumped. */
+void group_check_wall(struct group_check *c);
 
 /* The coordinator is about to see it; has seen it; the answer leaves. */
 void group_check_arrived(struct group_check *c, struct group_ask *a);

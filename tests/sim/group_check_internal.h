@@ -6,8 +6,10 @@
 /* A commit (or deletion: number -1) that the coordinator took. */
 struct offset_write {
     int64_t number, end_offset;
+    int64_t wall_ms; /* the earliest the clock has shown since */
     int32_t slot;
-    bool maybe; /* the answer did not say */
+    bool maybe;   /* the answer did not say */
+    bool by_hand; /* not by a member: it goes when the group has been empty for so long */
 };
 
 struct offset_history {
@@ -52,6 +54,7 @@ struct group_check {
     const struct group_members *members;
     struct group_check_counts counts;
     int64_t retention_ms; /* -1: nothing expires */
+    int64_t wall_ms_max;  /* what the clock has shown */
     struct offset_history offsets[GROUP_COUNT][GROUP_TOPIC_COUNT][GROUP_TOPIC_PARTITIONS_MAX];
     struct classic_seen classic[GROUP_COUNT];
     struct consumer_seen *consumers;
@@ -67,6 +70,7 @@ enum kafka_error group_check_error(const struct group_ask *a);
 
 void offsets_check_ran(struct group_check *c, struct group_ask *a);
 void offsets_check_cut(struct group_check *c, int64_t end);
+void offsets_check_wall(struct group_check *c);
 void offsets_check_free(struct group_check *c);
 
 void classic_check_ran(struct group_check *c, struct group_ask *a);

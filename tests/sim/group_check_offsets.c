@@ -35,6 +35,7 @@ static void took(struct group_check *c, int32_t group, int32_t name, int32_t par
     struct offset_history *h = &c->offsets[group][name][partition];
 
     write.slot = group_world_slot(c->world, name);
+    write.wall_ms = group_world_wall_ms(c->world);
     h->at = group_check_grow(h->at, h->count, &h->max, sizeof(*h->at));
     h->at[h->count++] = write;
     c->counts.commits++;
@@ -80,7 +81,10 @@ static void commit_ran(struct group_check *c, const struct group_ask *a)
                            "OffsetCommit is answered with NONE and wrote nothing");
             if ((unsure || e == KAFKA_NONE) && a->written >= 0) {
                 took(c, group, name, at->partition_index,
-                     (struct offset_write){at->committed_offset, a->written, 0, unsure});
+                     (struct offset_write){.by_hand = rq->generation_id_or_member_epoch < 0,
+                                           .number = at->committed_offset,
+                                           .end_offset = a->written,
+                                           .maybe = unsure});
             }
         }
     }
@@ -100,7 +104,8 @@ static void delete_ran(struct group_check *c, const struct group_ask *a)
             int32_t partition = rq->topics.at[t].partitions.at[p].partition_index;
             if (none) {
                 took(c, group_check_group(rq->group_id), name, partition,
-                     (struct offset_write){NONE, a->written, 0, unsure});
+                     (struct offset_write){
+                         .number = NONE, .end_offset = a->written, .maybe = unsure});
             }
         }
     }
@@ -117,7 +122,8 @@ static void delete_group_ran(struct group_check *c, const struct group_ask *a)
     }
     for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
         for (int32_t p = 0; p < GROUP_TOPIC_PARTITIONS_MAX; p++) {
-            took(c, group, name, p, (struct offset_write){NONE, a->written, 0, unsure});
+            took(c, group, name, p,
+                 (struct offset_write){.number = NONE, .end_offset = a->written, .maybe = unsure});
         }
     }
 }
@@ -126,7 +132,10 @@ static void delete_group_ran(struct group_check *c, const struct group_ask *a)
 
 static bool may_be_gone(const struct group_check *c, const struct offset_write *w, int32_t name)
 {
-    return w->slot != group_world_slot(c->world, name) || c->retention_ms >= 0;
+    int64_t age_ms = MAX(c->wall_ms_max, group_world_wall_ms(c->world)) - w->wall_ms;
+    bool expired = c->retention_ms >= 0 && (w->by_hand || age_ms >= c->retention_ms);
+
+    return expired || w->slot != group_world_slot(c->world, name);
 }
 
 /* One partition of an answer. */
@@ -261,6 +270,18 @@ void offsets_check_cut(struct group_check *c, int64_t end)
     for (size_t i = 0; i < sizeof(c->offsets) / sizeof(*h); i++) {
         while (h[i].count > 0 && h[i].at[h[i].count - 1].end_offset > end) {
             h[i].count--;
+        }
+    }
+}
+
+void offsets_check_wall(struct group_check *c)
+{
+    struct offset_history *h = &c->offsets[0][0][0];
+    int64_t now_ms = group_world_wall_ms(c->world);
+
+    for (size_t i = 0; i < sizeof(c->offsets) / sizeof(*h); i++) {
+        for (int32_t k = 0; k < h[i].count; k++) {
+            h[i].at[k].wall_ms = MIN(h[i].at[k].wall_ms, now_ms);
         }
     }
 }

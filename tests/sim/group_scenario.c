@@ -31,10 +31,13 @@ enum {
     RETRY_MS = 15000, /* for a coordinator that starts, and for what members do late */
     INSTANCE_COUNT = 3,
     NEVER_MS = 2000000000,
+    WALL_JUMP_MS_MAX = 3600000,
+    EXPIRY_CHECK_MS = 7000,
+    MINUTE_MS = 60000,
     SECOND_US = 1000000,
 };
 
-enum play_kind { PLAY_CLASSIC = 1, PLAY_CONSUMER = 2 };
+enum play_kind { PLAY_CLASSIC = 1, PLAY_CONSUMER = 2, PLAY_EXPIRY = 4 };
 
 struct play {
     struct group_world *world;
@@ -42,6 +45,7 @@ struct play {
     struct group_members members;
     bool consumer[GROUP_COUNT], cooperative[GROUP_COUNT];
     int32_t session_ms, delay_ms;
+    bool expiry;
     uint32_t slow_us_max;
 };
 
@@ -282,7 +286,7 @@ static void act(struct play *p)
         admin_any(p);
         break;
     default:
-        p->world->wall_ahead_ms += (int64_t)below(p, 7200000) - 3600000;
+        group_world_wall_jump(p->world, (int64_t)below(p, 2 * WALL_JUMP_MS_MAX) - WALL_JUMP_MS_MAX);
         break;
     }
 }
@@ -446,11 +450,17 @@ static void end(struct play *p)
     }
     /* Of static members of the consumer protocol the session must end first. */
     sim_run_for(w->sim, 2ull * SESSION_MS_MAX * 1000);
-    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+    for (int32_t group = 0; group < GROUP_COUNT && !p->expiry; group++) {
         admin_delete_group(p, group, deleted);
     }
     sim_run_for(w->sim, SECOND_US);
     group_replay_check(w);
+    if (p->expiry) {
+        group_world_wall_jump(w, w->wall_ahead_ms_max - w->wall_ahead_ms);
+        sim_run_for(w->sim, (2 * MINUTE_MS + 2 * EXPIRY_CHECK_MS) * 1000ull);
+    }
+    SCENARIO_CHECK(groups_count(w->groups) == 0, "%zu groups stay for ever",
+                   groups_count(w->groups));
     for (int32_t i = 0; i < p->members.count; i++) {
         group_member_free(p->members.at[i]);
     }
@@ -467,7 +477,7 @@ static void set(struct play *p, struct scenario_run *run, uint32_t kinds)
     group_check_members(p->world->check, &p->members);
     for (int32_t group = 0; group < GROUP_COUNT; group++) {
         p->consumer[group] =
-            kinds == PLAY_CONSUMER || ((kinds & PLAY_CONSUMER) != 0 && below(p, 2) == 0);
+            (kinds & PLAY_CLASSIC) == 0 || ((kinds & PLAY_CONSUMER) != 0 && below(p, 2) == 0);
         p->cooperative[group] = below(p, 2) == 0;
     }
     p->session_ms = (int32_t)sim_random_range(p->random, SESSION_MS_MIN, SESSION_MS_MAX);
@@ -477,7 +487,13 @@ static void set(struct play *p, struct scenario_run *run, uint32_t kinds)
     group_world_set(p->world, "group.consumer.session.timeout.ms", p->session_ms);
     group_world_set(p->world, "group.consumer.min.heartbeat.interval.ms", 1000);
     group_world_set(p->world, "group.consumer.heartbeat.interval.ms", p->session_ms / 3);
-    group_world_set(p->world, "offsets.retention.check.interval.ms", NEVER_MS);
+    p->expiry = (kinds & PLAY_EXPIRY) != 0;
+    group_world_set(p->world, "offsets.retention.check.interval.ms",
+                    p->expiry ? EXPIRY_CHECK_MS : NEVER_MS);
+    if (p->expiry) {
+        group_world_set(p->world, "offsets.retention.minutes", 1);
+        group_check_expiry(p->world->check, MINUTE_MS);
+    }
     for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
         if (below(p, 4) > 0) {
             (void)group_world_topic_make(p->world, name,
@@ -515,6 +531,11 @@ SCENARIO(a_classic_group_comes_to_rest_and_keeps_its_offsets, 0)
 SCENARIO(a_consumer_group_never_gives_a_partition_to_two, 0)
 {
     play(run, PLAY_CONSUMER);
+}
+
+SCENARIO(offsets_expire_in_their_time_and_not_before, 0)
+{
+    play(run, PLAY_CLASSIC | PLAY_EXPIRY);
 }
 
 SCENARIO(groups_of_both_protocols_live_on_one_coordinator, 0)

@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 enum {
-    WALL_START_MS = 1700000000,
+    WALL_START_S = 1700000000,
     START_US_MAX = 300000,
     LOAD_STEP_US_MAX = 20000,
     LOAD_BATCHES_MAX = 50,
@@ -81,6 +81,20 @@ void group_world_turn_end(struct group_world *w)
 
 /* ---- what the coordinator asks for ---- */
 
+int64_t group_world_wall_ms(const struct group_world *w)
+{
+    return (int64_t)WALL_START_S * 1000 + (int64_t)(sim_now(w->sim) / 1000) + w->wall_ahead_ms;
+}
+
+void group_world_wall_jump(struct group_world *w, int64_t ms)
+{
+    sim_note(w->sim, "the clock jumps by %d s", (int)(ms / 1000));
+    group_check_wall(w->check);
+    w->wall_ahead_ms += ms;
+    group_check_wall(w->check);
+    w->wall_ahead_ms_max = MAX(w->wall_ahead_ms_max, w->wall_ahead_ms);
+}
+
 static uint64_t host_now_us(void *context)
 {
     return sim_now(((struct group_world *)context)->sim);
@@ -88,9 +102,7 @@ static uint64_t host_now_us(void *context)
 
 static int64_t host_wall_ms(void *context)
 {
-    const struct group_world *w = context;
-
-    return (int64_t)WALL_START_MS * 1000 + (int64_t)(sim_now(w->sim) / 1000) + w->wall_ahead_ms;
+    return group_world_wall_ms(context);
 }
 
 static const struct image *host_image(void *context)

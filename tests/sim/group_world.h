@@ -92,7 +92,7 @@ struct group_world {
     struct timer_wheel wheel;
     struct sim_event *tick, *sync, *start;
     uint64_t no_room_until_us;
-    int64_t wall_ahead_ms;
+    int64_t wall_ahead_ms, wall_ahead_ms_max;
 
     struct group_batch *log;
     int32_t log_count, log_max;
@@ -135,6 +135,9 @@ void group_world_set(struct group_world *w, const char *key, int64_t value);
 /* Loads a coordinator from the log, soon. */
 void group_world_start(struct group_world *w);
 bool group_world_serves(const struct group_world *w);
+int64_t group_world_wall_ms(const struct group_world *w);
+/* The wall clock jumps. (What was written before a jump back is in the future until it is made up for.) */
+void group_world_wall_jump(struct group_world *w, int64_t ms);
 
 /* The process dies: calls are lost, and it starts again. */
 void group_world_crash(struct group_world *w);
