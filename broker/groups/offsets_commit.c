@@ -203,6 +203,19 @@ static enum kafka_error put(struct commit *c, int32_t topic, int32_t at)
     return KAFKA_NONE;
 }
 
+/* A topic without partitions is not answered. */
+static void drop_empty_topics(struct offset_commit_response_topics *topics)
+{
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < topics->len; i++) {
+        if (topics->at[i].partitions.len > 0) {
+            topics->at[kept++] = topics->at[i];
+        }
+    }
+    topics->len = kept;
+}
+
 void group_offset_commit(struct groups *g, struct group_call *call)
 {
     const struct offset_commit_request *in = call->in;
@@ -228,5 +241,6 @@ void group_offset_commit(struct groups *g, struct group_call *call)
             refuse_valid(&c, error);
         }
     }
+    drop_empty_topics(&c.out->topics);
     group_call_end(g, c.group, call);
 }

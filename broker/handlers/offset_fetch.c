@@ -1,66 +1,74 @@
-/* broker/handlers/offset_fetch.c: OffsetFetch (KIP-709, KIP-848): where a group has got to.
+/* broker/handlers/offset_fetch.c: OffsetFetch (KIP-709): to the coordinators of the groups, one after the other
+ * (broker/groups/offsets_fetch.c).
  *
- * WHY      A client with a group id asks this before it reads a partition for which it was given no offset.
- *          Nobody can have committed an offset while OffsetCommit is not served: so -1, "none", is the
- *          answer for every partition, and a question for all that a group has finds nothing.
+ * FAILURE  From version 8 on each group has an error; in 2 to 7 the answer has one; in version 1 each partition.
  */
 #include "schema/offset_fetch.h"
+#include "broker/group_visit.h"
 #include "broker/handler.h"
 
-enum { GROUPS_FROM = 8, IDS_FROM = 10, OFFSET_NONE = -1 };
+enum { ERROR_FROM = 2, GROUPS_FROM = 8, OFFSET_NONE = -1 };
 
-static void answer_topic(struct request *rq, const struct offset_fetch_request_topic *in,
-                         struct offset_fetch_response_topic *out)
+static struct bytes group_of(const struct group_visit *v)
 {
-    out->name = in->name;
-    out->partitions = offset_fetch_response_partitions_new(rq->arena, in->partition_indexes.len);
-    for (int32_t i = 0; i < out->partitions.len; i++) {
-        out->partitions.at[i].partition_index = in->partition_indexes.at[i];
-        out->partitions.at[i].committed_offset = OFFSET_NONE;
-        out->partitions.at[i].metadata = BYTES("");
-    }
+    const struct offset_fetch_request *in = v->call.in;
+
+    return v->call.version < GROUPS_FROM ? in->group_id : in->groups.at[v->call.at].group_id;
 }
 
-static void answer_group_topic(struct request *rq,
-                               const struct offset_fetch_request_group_topic *in,
-                               struct offset_fetch_response_group_topic *out)
+static void refuse_partitions(struct group_call *c, enum kafka_error error)
 {
-    bool unknown = rq->version >= IDS_FROM && image_topic_by_id(rq->image, in->topic_id) == NULL;
+    const struct offset_fetch_request *in = c->in;
+    struct offset_fetch_response *out = c->out;
 
-    out->name = in->name;
-    out->topic_id = in->topic_id;
-    out->partitions =
-        offset_fetch_response_group_partitions_new(rq->arena, in->partition_indexes.len);
-    for (int32_t i = 0; i < out->partitions.len; i++) {
-        out->partitions.at[i].partition_index = in->partition_indexes.at[i];
-        out->partitions.at[i].committed_offset = OFFSET_NONE;
-        out->partitions.at[i].metadata = BYTES("");
-        out->partitions.at[i].error_code = unknown ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_NONE;
-    }
-}
-
-static void answer_group(struct request *rq, const struct offset_fetch_request_group *in,
-                         struct offset_fetch_response_group *out)
-{
-    out->group_id = in->group_id;
-    out->topics = offset_fetch_response_group_topics_new(rq->arena, MAX(in->topics.len, 0));
+    out->topics = offset_fetch_response_topics_new(c->arena, MAX(in->topics.len, 0));
     for (int32_t i = 0; i < out->topics.len; i++) {
-        answer_group_topic(rq, &in->topics.at[i], &out->topics.at[i]);
+        const struct offset_fetch_request_topic *from = &in->topics.at[i];
+        struct offset_fetch_response_topic *to = &out->topics.at[i];
+
+        to->name = from->name;
+        to->partitions =
+            offset_fetch_response_partitions_new(c->arena, from->partition_indexes.len);
+        for (int32_t k = 0; k < to->partitions.len; k++) {
+            to->partitions.at[k].partition_index = from->partition_indexes.at[k];
+            to->partitions.at[k].committed_offset = OFFSET_NONE;
+            to->partitions.at[k].metadata = BYTES("");
+            to->partitions.at[k].error_code = error;
+        }
+    }
+}
+
+static void refuse(struct group_call *c, enum kafka_error error)
+{
+    const struct offset_fetch_request *in = c->in;
+    struct offset_fetch_response *out = c->out;
+
+    if (c->version < ERROR_FROM) {
+        refuse_partitions(c, error);
+    } else if (c->version < GROUPS_FROM) {
+        out->topics.len = 0;
+        out->error_code = error;
+    } else {
+        out->groups.at[c->at].group_id = in->groups.at[c->at].group_id;
+        out->groups.at[c->at].topics.len = 0;
+        out->groups.at[c->at].error_code = error;
     }
 }
 
 void handle_offset_fetch(struct request *rq, const struct offset_fetch_request *in,
                          struct offset_fetch_response *out)
 {
-    if (rq->version < GROUPS_FROM) {
-        out->topics = offset_fetch_response_topics_new(rq->arena, MAX(in->topics.len, 0));
-        for (int32_t i = 0; i < out->topics.len; i++) {
-            answer_topic(rq, &in->topics.at[i], &out->topics.at[i]);
-        }
+    struct group_visit *v = group_visit_new(rq, in, out);
+
+    if (v == NULL) {
         return;
     }
-    out->groups = offset_fetch_response_groups_new(rq->arena, in->groups.len);
-    for (int32_t i = 0; i < out->groups.len; i++) {
-        answer_group(rq, &in->groups.at[i], &out->groups.at[i]);
+    if (rq->version >= GROUPS_FROM) {
+        out->groups = offset_fetch_response_groups_new(rq->arena, in->groups.len);
+        v->count = out->groups.len;
     }
+    v->operation = group_offset_fetch;
+    v->group_of = group_of;
+    v->refuse = refuse;
+    group_visit_start(v);
 }
