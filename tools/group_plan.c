@@ -219,8 +219,32 @@ enum err group_plan_delete(struct cli *c, struct group_plan *p, bool all)
     return OK;
 }
 
+static bool is_settling(const struct group_plan *p)
+{
+    for (int32_t i = 0; i < p->count; i++) {
+        if (passes(p->moves[i].error) && p->moves[i].error != KAFKA_UNKNOWN_TOPIC_OR_PARTITION) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A coordinator that has just become it may not know yet: then it is asked again, and who it is. Committing twice is
+ * the same as once. */
 enum err group_plan_apply(struct cli *c, struct group_plan *p)
 {
-    TRY(commit(c, p));
-    return group_plan_delete(c, p, false);
+    struct client_retry retry = {0};
+    enum err e;
+
+    for (;;) {
+        e = commit(c, p);
+        e = e == OK ? group_plan_delete(c, p, false) : e;
+        if ((e != ERR_CLOSED && (e != OK || !is_settling(p))) || !client_retry(c->client, &retry)) {
+            return e;
+        }
+        for (int32_t i = 0; i < p->count; i++) {
+            p->moves[i].error = KAFKA_NONE;
+        }
+        TRY(group_find_coordinator(c, p->group, &p->coordinator));
+    }
 }

@@ -60,9 +60,9 @@ def murmur2(key):
 
 def every_command_has_help_and_an_example(_):
     listed = re.findall(r"^  (\S+) +(\S*) ", out(None, "help"), re.M)
-    commands = re.findall(r"^  (broker|dev|topic|produce|consume|offsets|log|help|version) (?: *)([a-z-]*)  ",
+    commands = re.findall(r"^  (broker|dev|topic|produce|consume|offsets|group|log|help|version) (?: *)([a-z-]*)  ",
                           out(None, "help"), re.M)
-    assert len(listed) == 14 and len(commands) == 14, (listed, commands)
+    assert len(listed) == 22 and len(commands) == 22, (listed, commands)
     for noun, verb in commands:
         words = [noun] + ([verb] if verb else [])
         text = out(None, *words, "--help")
