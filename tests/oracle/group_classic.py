@@ -10,6 +10,8 @@ def cases():
     for version in (0, 5, 9):
         yield f"JoinGroup v{version}: two members", lambda w, v=version: two(w, v)
         yield f"JoinGroup v{version}: refused", lambda w, v=version: refused(w, v)
+    for what, fields in REFUSED.items():
+        yield f"JoinGroup: does it make a group, {what}", lambda w, f=fields: makes_a_group(w, f)
     yield "JoinGroup: bad sessions", bad_sessions
     yield "JoinGroup: ids of v4", ids_of_v4
     yield "JoinGroup: protocols that do not fit", unfit
@@ -110,6 +112,20 @@ def refused(w, version):
         a.join(version, group_instance_id="i" * 250)
         a.join(version, group_instance_id="a b")
         a.join(version, group_instance_id=".")
+
+
+REFUSED = {
+    "unknown member": {"member_id": STRANGER}, "no protocols": {"protocols": []}, "no protocol type": {"protocol_type": ""},
+    "short session": {"session_timeout_ms": 1}, "id required": {}, "unknown static member": {
+        "member_id": STRANGER, "group_instance_id": "i"}, "bytes that are no subscription": {
+            "protocols": [{"name": "range", "metadata": b""}]}}
+
+
+def makes_a_group(w, fields):
+    w.member("A").join(9, **fields)
+    w.server.ask("describe_groups", 6, groups=[w.group])
+    w.member("B").commit(9, generation_id_or_member_epoch=1, member_id="x")
+    w.server.ask("delete_groups", 2, groups_names=[w.group])
 
 
 def bad_sessions(w):

@@ -262,9 +262,12 @@ def static_errors(w):
     a.pulse(instance_id=None)
     a.pulse(member_epoch=-1, instance_id="other")
     a.pulse(member_epoch=-2, instance_id=None)
+    epoch = a.epoch
     a.pulse(member_epoch=-2)
-    a.pulse()
     a.pulse(member_epoch=-2)
+    a.pulse(member_epoch=epoch)
+    a.commit(9, [("three", 0, 1)], generation_id_or_member_epoch=epoch)
+    a.commit(9, [("three", 0, 1)], generation_id_or_member_epoch=-2)
     a.begin(["three"])
     b.pulse(member_epoch=-1, instance_id=None)
     describe(w)

@@ -63,6 +63,7 @@ def commit_errors(w, version):
     for size in (4096, 4097):
         a.commit(version, [("one", 0, {"committed_offset": 1, "committed_metadata": "m" * size}), ("three", 0, 1)])
     a.commit(version, [("one", 0, 1), ("one", 0, 2)])
+    a.commit(version, [("one", 0, 1), ("three", 0, 1), ("one", 0, 2)])
     a.commit(version, [])
     a.commit(version, [("one", 0, 1)], group_id="")
     a.commit(version, [("one", 0, 1)], group_instance_id="who") if version >= 7 else None

@@ -10,6 +10,7 @@
 Every answer is written down under a label ("3 A JoinGroup v5"), made comparable: ids by who has them, times, addresses and
 wordings by their kind. What is written down is what the two servers are compared by, and the records of the group.
 """
+import itertools
 import json
 import re
 import threading
@@ -150,7 +151,7 @@ class World:
         """Waits until the coordinator of the group has heard of it too: another group there is assigned as many partitions."""
         other = self.neighbour("probe")
         client = Client(self, "probe", id=new_id())
-        self.until(lambda: client.begin([name], group_id=other), lambda a: a["error_code"] != "NONE" or sum(
+        self.until(lambda: client.begin([name], group_id=other), lambda a: not a or a["error_code"] != "NONE" or sum(
             len(t["partitions"]) for t in a["assignment"]["topic_partitions"]) == partitions, f"{name} at the coordinator")
         quietly(self, lambda: client.pulse(member_epoch=-1, group_id=other))
         self.server.ask_quietly("delete_groups", 2, groups_names=[other])
@@ -286,19 +287,18 @@ class Client:
         """offsets: [(topic, partition, offset or fields of the partition)]"""
         return self.asking("offset_commit", version, True, {
             "group_id": self.world.group, "generation_id_or_member_epoch": self.generation, "member_id": self.id,
-            "topics": [self.committed(version, *o) for o in offsets]}, fields)
+            "topics": [self.named(version, topic) | {"partitions": [committed(*o) for o in some]}
+                       for topic, some in itertools.groupby(offsets, lambda o: o[0])]}, fields)
 
-    def committed(self, version, topic, partition, offset):
-        part = offset if isinstance(offset, dict) else {"committed_offset": offset, "committed_metadata": ""}
-        name = {"topic_id": topic if "-" in topic and len(topic) == 36 else self.world.id_of(topic)} if version >= 10 else {
-            "name": topic}
-        return name | {"partitions": [{"partition_index": partition} | part]}
+    def named(self, version, topic):
+        if version < 10:
+            return {"name": topic}
+        return {"topic_id": topic if len(topic) == 36 and topic.count("-") == 4 else self.world.id_of(topic)}
 
     def fetch(self, version=9, topics=None, **fields):
         """topics: {topic: [partition]} or None for all."""
         names = None if topics is None else [
-            ({"topic_id": t if len(t) == 36 else self.world.id_of(t)} if version >= 10 else {"name": t})
-            | {"partition_indexes": p} for t, p in topics.items()]
+            self.named(version, t) | {"partition_indexes": p} for t, p in topics.items()]
         group = {"group_id": fields.pop("group", self.world.group), "topics": names}
         inner = {k: fields.pop(k) for k in ("member_id", "member_epoch") if k in fields}
         value = {"groups": [group | inner]} if version >= 8 else group
@@ -318,6 +318,11 @@ class Client:
 
 
 LEFT_OUT = object()
+
+
+def committed(_, partition, offset):
+    part = offset if isinstance(offset, dict) else {"committed_offset": offset, "committed_metadata": ""}
+    return {"partition_index": partition} | part
 
 
 def quietly(world, function, *arguments):
