@@ -27,6 +27,11 @@ enum err classic_apply(struct groups *g, const struct group_metadata_key *key,
                        const struct group_metadata_value *value);
 /* After loading: sessions of all members begin. */
 void classic_loaded(struct groups *g, struct group *group);
+/* In operation: makes `group`, which is of no type, the Stable group that the value says and writes it; sessions
+ * begin. Members have the protocol of the value only. (How a consumer group becomes a classic one; the other way,
+ * classic_internal.h shows the members, and classic_rebalance() there makes them join again.) */
+void classic_become(struct groups *g, struct group *group,
+                    const struct group_metadata_value *value);
 
 /* May these offsets be committed? generation -1 and no member: by hand. Commits of members count as heartbeats. */
 struct group_committer {

@@ -155,6 +155,25 @@ enum err classic_apply(struct groups *g, const struct group_metadata_key *key,
     return group_load(g, group, value);
 }
 
+static void sessions_start(struct groups *g, struct classic_group *cg)
+{
+    list_for_each (&cg->members, link) {
+        classic_session_start(g, CONTAINER_OF(link, struct classic_member, link));
+    }
+}
+
+void classic_become(struct groups *g, struct group *group, const struct group_metadata_value *value)
+{
+    if (classic_new(g, group) != OK || group_load(g, group, value) != OK) {
+        groups_break(g);
+        return;
+    }
+    sessions_start(g, group->classic);
+    if (!classic_put(g, group, BYTES_NULL, PAUSE_NONE)) {
+        classic_prepare(g, group, BYTES("the assignments were too large to keep"));
+    }
+}
+
 void classic_loaded(struct groups *g, struct group *group)
 {
     struct classic_group *cg = group->classic;

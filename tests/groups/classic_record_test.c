@@ -244,6 +244,47 @@ TEST(a_group_that_has_grown_too_large_for_a_new_limit_begins_again)
     fake_host_end(h);
 }
 
+/* An operation that makes a group as a consumer group that changes its kind does. */
+static void become(struct groups *g, struct group_call *c)
+{
+    struct group_metadata_value value;
+    struct group *group = group_add(g, BYTES("made"));
+
+    group_metadata_value_init(&value);
+    value.protocol_type = BYTES("consumer");
+    value.generation = 7;
+    value.protocol = BYTES("range");
+    value.members = group_metadata_value_members_new(c->arena, 2);
+    value.members.at[0].member_id = BYTES("a");
+    value.members.at[1].member_id = BYTES("b");
+    value.members.at[1].session_timeout = value.members.at[0].session_timeout = SESSION_MS;
+    value.members.at[1].subscription = BYTES("s");
+    classic_become(g, group, &value);
+    group_call_end(g, group, c);
+}
+
+TEST(a_group_is_made_as_a_record_says)
+{
+    struct fake_host *h = classic_host(arena);
+    struct heartbeat_request in;
+
+    heartbeat_request_init(&in);
+    CHECK(fake_answered(FAKE_RUN(h, become, heartbeat, 4, &in)));
+    CHECK_EQ(last_value(h)->generation, 7);
+    CHECK_EQ(last_value(h)->members.len, 2);
+    CHECK_BYTES_EQ(last_value(h)->leader, BYTES("a"));
+    in.group_id = BYTES("made");
+    in.member_id = BYTES("b");
+    in.generation_id = 7;
+    const struct heartbeat_response *out =
+        fake_answer(FAKE_RUN(h, group_heartbeat, heartbeat, 4, &in));
+    CHECK_EQ(out->error_code, KAFKA_NONE);
+    CHECK_EQ(joined(JOIN(h, .group = "made", .id = BYTES("b"), .metadata = "s"))->generation_id, 7);
+    fake_wait(h, SESSION_MS + 1);
+    CHECK_EQ(classic_member_count(group_find(h->groups, BYTES("made"))), 0);
+    fake_host_end(h);
+}
+
 /* ---- what cannot be written ---- */
 
 TEST(who_waits_for_a_record_that_cannot_be_written_is_told_to_look_again)
