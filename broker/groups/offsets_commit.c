@@ -23,7 +23,8 @@ enum {
     RECORD_OVERHEAD_BYTES = 128,
     REQUEST_RECORDS_BYTES_MAX = 32 << 20,
 };
-static_assert((int)REQUEST_RECORDS_BYTES_MAX < (int)GROUPS_BATCH_BYTES_MAX, "an operation is one batch");
+static_assert((int)REQUEST_RECORDS_BYTES_MAX < (int)GROUPS_BATCH_BYTES_MAX,
+              "an operation is one batch");
 
 struct commit {
     struct groups *g;

@@ -1,4 +1,7 @@
 /* broker/handlers/describe_groups.c: DescribeGroups: members of classic groups (broker/groups/group_admin.c).
+ *
+ * WHY      What kafka-consumer-groups and dashboards show. A consumer group (KIP-848) is not found here; clients ask
+ *          ConsumerGroupDescribe first.
  */
 #include "schema/describe_groups.h"
 #include "broker/group_visit.h"

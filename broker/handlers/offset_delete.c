@@ -1,4 +1,6 @@
 /* broker/handlers/offset_delete.c: OffsetDelete (KIP-496): to the group's coordinator (broker/groups/offsets_delete.c).
+ *
+ * FAILURE  An error of the group is the answer's, and no topic is named then.
  */
 #include "schema/offset_delete.h"
 #include "broker/group_visit.h"
