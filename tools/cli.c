@@ -56,7 +56,7 @@ const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_TOPIC] = {{"-t", "--topic"}, "TOPIC", "only this topic"},
     [CLI_OPT_GROUP] = {{"-g", "--group"}, "GROUP", "what this group committed, too"},
     [CLI_OPT_UNDO] = {{"--undo"}, "FILE", "put back what the file says"},
-    [CLI_OPT_WATCH] = {{"--watch"}, "TIME", "show it again and again (every 2s)", .may_lack = true},
+    [CLI_OPT_WATCH] = {{"--watch"}, "[=TIME]", "show it again and again (every 2s)"},
     [CLI_OPT_INTERVAL] = {{"--interval"}, "TIME", "between two looks, which make rate and trend"},
     [CLI_OPT_FAIL_IF] = {{"--fail-if"},
                          "CONDITION",
@@ -227,7 +227,7 @@ static int parse_option(struct cli *c, int argc, char **argv, int *at)
     if (cli_options[o].value == NULL && value.at != NULL) {
         return cli_fail(c, CLI_USAGE, "%.*s takes no value", BYTES_ARG(name));
     }
-    if (cli_options[o].value != NULL && value.at == NULL && !cli_options[o].may_lack) {
+    if (cli_options[o].value != NULL && value.at == NULL && cli_options[o].value[0] != '[') {
         if (*at + 1 == argc) {
             return cli_fail(c, CLI_USAGE, "%.*s needs a value: %.*s %s", BYTES_ARG(name),
                             BYTES_ARG(name), cli_options[o].value);

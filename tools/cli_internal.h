@@ -8,9 +8,9 @@
 
 struct cli_option_info {
     const char *names[3]; /* "-p", "--partitions", ...; NULL at the end */
-    const char *value;    /* what the help calls its value; NULL: takes none */
+    const char
+        *value; /* what the help calls its value; NULL: takes none; "[...]": only behind "=" */
     const char *text;
-    bool may_lack; /* its value: then it stands behind "=" only */
 };
 
 static_assert(CLI_OPT_COUNT_OF <= 64, "a command's options are bits of one number");
