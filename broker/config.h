@@ -111,7 +111,7 @@ struct own_configs {
     int32_t len;
 };
 /* BYTES_NULL: not set. */
-struct bytes own_config(struct own_configs own, const char *name);
+struct bytes own_config(struct own_configs own, struct bytes key);
 
 struct listener_config {
     struct bytes name, host; /* host "": all addresses */

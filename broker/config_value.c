@@ -240,6 +240,32 @@ static bool is_double(struct bytes value)
     return *end == 0;
 }
 
+static void check_replica(void *context, struct bytes element)
+{
+    bool *right = context;
+    ptrdiff_t colon = bytes_find(element, ':');
+    int64_t partition, broker;
+
+    *right = *right && colon > 0 &&
+             bytes_to_i64(bytes_slice(element, 0, (size_t)colon), &partition) == OK &&
+             bytes_to_i64(bytes_slice(element, (size_t)colon + 1, element.len), &broker) == OK &&
+             partition >= 0 && broker >= 0;
+}
+
+/* "*", or partition:broker,partition:broker ... */
+static enum err check_replicas(const struct config_info *info, struct bytes value,
+                               struct bytes *why)
+{
+    bool right = true;
+
+    if (bytes_starts_with(bytes_of(info->valid), BYTES("[partitionId]:")) &&
+        !bytes_equal(bytes_trim(value), BYTES("*"))) {
+        config_list_each(value, check_replica, &right);
+    }
+    *why = right ? *why : BYTES("It must be * or partition:broker,partition:broker and so on");
+    return right ? OK : ERR_USAGE;
+}
+
 enum err config_check_value(const struct config_info *info, struct bytes value, struct arena *arena,
                             struct bytes *why)
 {
@@ -253,6 +279,7 @@ enum err config_check_value(const struct config_info *info, struct bytes value, 
         return ERR_USAGE;
     }
     if (info->type == CONFIG_STRING || info->type == CONFIG_LIST) {
+        TRY(check_replicas(info, value, why));
         return check_choices(info, value, arena, why);
     }
     return info->type == CONFIG_BOOLEAN ? OK

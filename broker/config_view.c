@@ -56,10 +56,8 @@ bool config_is_dynamic(enum config_key key)
     return info->use == CONFIG_STORED || info->topic_key != NULL || is_group_default(info->name);
 }
 
-struct bytes own_config(struct own_configs own, const char *name)
+struct bytes own_config(struct own_configs own, struct bytes key)
 {
-    struct bytes key = bytes_of(name);
-
     for (int32_t i = 0; i < own.len; i++) {
         if (bytes_equal(own.at[i].key, key)) {
             return own.at[i].value;
@@ -75,9 +73,9 @@ struct bytes config_view_at(const struct config_view *v, enum config_key key,
 
     switch (level) {
     case CONFIG_LEVEL_BROKER:
-        return own_config(v->broker, info->name);
+        return own_config(v->broker, bytes_of(info->name));
     case CONFIG_LEVEL_CLUSTER:
-        return own_config(v->cluster, info->name);
+        return own_config(v->cluster, bytes_of(info->name));
     case CONFIG_LEVEL_STATIC:
         return config_is_set(v->config, key) ? config_text(v->config, key) : BYTES_NULL;
     case CONFIG_LEVEL_DEFAULT:

@@ -80,7 +80,7 @@ void describe_topic_config(const struct config_view *v, enum topic_config_key ke
                            struct described_config *out)
 {
     const struct config_info *info = topic_config_info(key);
-    struct bytes value = own_config(own, info->name);
+    struct bytes value = own_config(own, bytes_of(info->name));
     enum config_level from;
 
     *out = description_of(info);
@@ -100,7 +100,7 @@ bool describe_group_config(const struct config_view *v, enum group_config_key ke
                            struct own_configs own, struct described_config *out)
 {
     const struct config_info *info = group_config_info(key);
-    struct bytes value = own_config(own, info->name);
+    struct bytes value = own_config(own, bytes_of(info->name));
     enum config_level from;
 
     if (info->internal && value.at == NULL) {
@@ -144,7 +144,7 @@ bool describe_cluster_config(const struct config_view *v, enum config_key key,
                              struct described_config *out)
 {
     const struct config_info *info = config_info(key);
-    struct bytes value = own_config(v->cluster, info->name);
+    struct bytes value = own_config(v->cluster, bytes_of(info->name));
 
     if (value.at == NULL) {
         return false;

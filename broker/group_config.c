@@ -127,7 +127,7 @@ static int64_t value_of(const struct config_view *v, struct own_configs own,
                         enum group_config_key key)
 {
     const struct config_info *info = group_config_info(key);
-    struct bytes value = own_config(own, info->name);
+    struct bytes value = own_config(own, bytes_of(info->name));
     enum config_level from;
     int64_t number = 0;
 

@@ -84,7 +84,7 @@ struct resolver {
 
 static struct bytes resolve(struct resolver *r, enum topic_config_key key)
 {
-    struct bytes value = own_config(r->own, topic_config_info(key)->name);
+    struct bytes value = own_config(r->own, bytes_of(topic_config_info(key)->name));
     enum config_level from;
 
     return value.at != NULL ? value : topic_config_default(r->view, key, &r->arena, &from);

@@ -138,7 +138,7 @@ static bool check_config(struct topic_plan *plan, struct bytes name, struct byte
 static int64_t number_of(const struct config_view *view, struct own_configs own,
                          enum topic_config_key key, struct arena *arena)
 {
-    struct bytes text = own_config(own, topic_config_info(key)->name);
+    struct bytes text = own_config(own, bytes_of(topic_config_info(key)->name));
     enum config_level from;
     int64_t number = 0;
 
