@@ -181,7 +181,11 @@ static void complete(struct groups *g, struct group *group)
         }
         classic_session_start(g, m);
     }
-    group_timer_start(g, &cg->timer, timeout_ms(cg), syncs_due);
+    if (timeout_ms(cg) > 0) {
+        group_timer_start(g, &cg->timer, timeout_ms(cg), syncs_due);
+    } else { /* nobody is to be waited for; comes back here at most once, without members */
+        syncs_due(g, &cg->timer);
+    }
 }
 
 void classic_complete_if_joined(struct groups *g, struct group *group)

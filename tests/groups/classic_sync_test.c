@@ -167,6 +167,19 @@ TEST(members_that_never_sync_are_removed_after_the_rebalance_timeout)
     fake_host_end(h);
 }
 
+TEST(a_member_that_is_not_to_be_waited_for_is_removed_at_once)
+{
+    struct fake_host *h = fake_host_new(arena);
+
+    fake_set(h, "group.initial.rebalance.delay.ms", "0");
+    fake_start(h);
+    struct fake_call *c = JOIN(h, .version = 3, .rebalance_ms = -1);
+    fake_wait(h, 2);
+    CHECK_EQ(joined(c)->error_code, KAFKA_NONE);
+    CHECK_BYTES_EQ(classic_state(h), BYTES("Empty"));
+    fake_host_end(h);
+}
+
 TEST(without_the_leader_s_sync_the_followers_begin_again)
 {
     struct fake_host *h = classic_host(arena);
