@@ -464,6 +464,7 @@ static void take_brace(struct judge *j)
     }
     if (least < 0 || most < 0 || peek(j, len) != '}') {
         take_literal(j);
+        j->before = BEFORE_REPETITION; /* RE2J does not repeat such a brace either */
         return;
     }
     if (least > TOPIC_PATTERN_REPEAT_MAX || most > TOPIC_PATTERN_REPEAT_MAX || most < least) {
