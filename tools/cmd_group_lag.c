@@ -114,7 +114,8 @@ static void print_row(struct lag *l, struct cli_table *t, const struct group_off
 static void print_group(struct lag *l, struct cli_table *t, const struct group_view_group *g,
                         const struct group_view_group *before, bool with_group)
 {
-    int32_t at = 0;
+    bool once = l->cli->format == CLI_NAME; /* a group is named once */
+    int32_t at = 0, matched = l->matched;
 
     for (int32_t i = 0; i < g->offset_count; i++) {
         const struct group_offset *o = &g->offsets[i];
@@ -124,6 +125,9 @@ static void print_group(struct lag *l, struct cli_table *t, const struct group_v
             continue;
         }
         l->matched++;
+        if (once && l->matched - matched > 1) {
+            continue;
+        }
         if (with_group) {
             cli_cell(t, g->name);
         }
@@ -141,7 +145,7 @@ static int print_look(struct lag *l)
     int32_t at = 0;
     int exit, failed = group_view_tell(c, v, &exit);
 
-    l->sum = (struct group_progress){.lag_time_ms = -1};
+    l->sum = GROUP_PROGRESS_NONE;
     l->matched = 0;
     for (int32_t i = 0; i < v->count; i++) {
         const struct group_view_group *g = &v->groups[i];
@@ -153,7 +157,7 @@ static int print_look(struct lag *l)
     }
     bool quiet = l->has_condition && l->matched == 0 && c->format == CLI_TABLE;
     exit = quiet ? cli_table_drop(t) : cli_table_end(t);
-    if (c->format == CLI_TABLE && !l->has_condition) {
+    if (c->format == CLI_TABLE && !l->has_condition && v->count > 0) {
         (void)printf("%.*s\n", BYTES_ARG(group_total_text(c->arena, &l->sum)));
     }
     if (exit == CLI_OK && fflush(stdout) != 0) {

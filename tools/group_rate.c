@@ -52,7 +52,7 @@ void group_progress_add(struct group_progress *sum, const struct group_progress 
     if (p->lag < 0) {
         return;
     }
-    sum->lag += p->lag;
+    sum->lag = MAX(sum->lag, 0) + p->lag;
     sum->lag_time_ms = MAX(sum->lag_time_ms, p->lag_time_ms);
     sum->lag_before += p->compared ? p->lag_before : p->lag;
     if (p->compared) {
@@ -84,7 +84,10 @@ struct bytes group_total_text(struct arena *arena, const struct group_progress *
     const char *trend = group_trend(sum);
     int64_t done_in_ms = group_done_in_ms(sum);
 
-    spaced(MAX(sum->lag, 0), number);
+    if (sum->lag < 0) {
+        return arena_format(arena, "total unknown, nothing was committed");
+    }
+    spaced(sum->lag, number);
     struct bytes text = arena_format(arena, "total %s", number);
     if (sum->lag > 0 && sum->lag_time_ms >= 0) {
         duration_text(sum->lag_time_ms, span);

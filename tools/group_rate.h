@@ -22,6 +22,8 @@ double group_rate(const struct group_progress *p);
 const char *group_trend(const struct group_progress *p);
 /* Until the lag is gone at the speed it shrinks; -1: it does not. */
 int64_t group_done_in_ms(const struct group_progress *p);
+/* A sum of none. */
+#define GROUP_PROGRESS_NONE ((struct group_progress){.lag = -1, .lag_time_ms = -1})
 /* Adds a partition to a sum: lags and moves add up, the oldest time counts, what is unknown is left out. */
 void group_progress_add(struct group_progress *sum, const struct group_progress *p);
 /* "total 1 240, 3.1 s behind, catching up, done in ~8 s". BYTES_NULL: no memory. */

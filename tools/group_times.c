@@ -17,6 +17,7 @@
 #include "protocol/record.h"
 #include "protocol/record_batch.h"
 #include "schema/fetch.h"
+#include "tools/cluster.h"
 
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ struct want {
     struct group_offset *of;
     int64_t at; /* the first offset that may be it */
     bool done;
+    bool out; /* the log does not have that offset: where it begins must be asked */
 };
 
 struct times {
@@ -101,7 +103,7 @@ static enum err collect(struct times *t, struct group_view *v)
         for (int32_t j = 0; j < v->groups[i].offset_count; j++) {
             struct group_offset *o = &v->groups[i].offsets[j];
             if (is_behind(o)) {
-                t->wants[t->count++] = (struct want){o, o->committed, false};
+                t->wants[t->count++] = (struct want){o, o->committed, false, false};
             }
         }
     }
@@ -192,9 +194,8 @@ static void walk(struct times *t, struct bytes batches, struct want *from, struc
 static void take_partition(struct times *t, const struct fetch_response_partition *p,
                            struct want *from, struct want *to)
 {
-    if (p->error_code == KAFKA_OFFSET_OUT_OF_RANGE &&
-        p->log_start_offset > first_open(from, to)->at) {
-        pass(t, from, to, p->log_start_offset);
+    if (p->error_code == KAFKA_OFFSET_OUT_OF_RANGE) {
+        first_open(from, to)->out = true; /* the answer does not say where the log begins */
         return;
     }
     if (p->error_code != KAFKA_NONE) {
@@ -305,6 +306,41 @@ static enum err ask_leader(struct times *t, int32_t from, int32_t to)
     return OK;
 }
 
+/* Wants before the start of their log go on from there; one that is not before it cannot be read. */
+static enum err ask_starts(struct times *t)
+{
+    struct cluster_offset *q = ARENA_ARRAY(&t->round, struct cluster_offset, t->count);
+    int32_t count = 0;
+
+    for (int32_t i = 0; q != NULL && i < t->count; i++) {
+        const struct group_offset *o = t->wants[i].of;
+        if (t->wants[i].out) {
+            q[count++] = (struct cluster_offset){.topic = o->topic,
+                                                 .partition = o->partition,
+                                                 .leader = o->leader,
+                                                 .at = CLUSTER_OFFSET_START};
+        }
+    }
+    if (q == NULL || count == 0) {
+        return q == NULL ? fail(ERR_NOMEM, "no memory for %d partitions", t->count) : OK;
+    }
+    (void)cluster_offsets(t->cli->client, &t->round, q, count, CLUSTER_READ_ALL);
+    for (int32_t i = 0, at = 0; i < t->count && at < count; i++) {
+        struct want *w = &t->wants[i];
+        if (!w->out) {
+            continue;
+        }
+        w->out = false;
+        if (q[at].error == KAFKA_NONE && q[at].offset > w->at) {
+            pass(t, w, t->wants + partition_end(t, i), q[at].offset);
+        } else {
+            settle(t, w, -1);
+        }
+        at++;
+    }
+    return OK;
+}
+
 static enum err ask_all(struct times *t)
 {
     t->probe_bytes = PROBE_BYTES_FIRST;
@@ -320,6 +356,8 @@ static enum err ask_all(struct times *t)
                 return e; /* of those others the times stay unknown */
             }
         }
+        arena_reset(&t->round);
+        TRY(ask_starts(t));
         if (!t->moved && t->probe_bytes == PROBE_BYTES_MAX) {
             break;
         }

@@ -57,22 +57,25 @@ TEST(the_rate_is_records_a_second_and_the_rest_takes_as_long_as_the_lag_shrinks)
 
 TEST(the_total_is_a_sentence)
 {
-    struct group_progress sum = {.lag_time_ms = -1}, p = progress(1395, 1240, 300);
+    struct group_progress sum = GROUP_PROGRESS_NONE, p = progress(1395, 1240, 300);
 
     group_progress_add(&sum, &p);
     CHECK_BYTES_EQ(group_total_text(arena, &sum),
                    BYTES("total 1 240, 3.1 s behind, catching up, done in ~8 s"));
     p = (struct group_progress){.lag = 1000000, .lag_time_ms = 90000};
-    sum = (struct group_progress){.lag_time_ms = -1};
+    sum = GROUP_PROGRESS_NONE;
     group_progress_add(&sum, &p);
     CHECK_BYTES_EQ(group_total_text(arena, &sum), BYTES("total 1 000 000, 1m30s behind"));
-    sum = (struct group_progress){.lag_time_ms = -1};
+    sum = GROUP_PROGRESS_NONE;
+    CHECK_BYTES_EQ(group_total_text(arena, &sum), BYTES("total unknown, nothing was committed"));
+    p = (struct group_progress){.lag = 0, .lag_time_ms = 0};
+    group_progress_add(&sum, &p);
     CHECK_BYTES_EQ(group_total_text(arena, &sum), BYTES("total 0, caught up"));
 }
 
 TEST(sums_leave_out_what_is_unknown_and_keep_the_oldest_time)
 {
-    struct group_progress sum = {.lag_time_ms = -1}, unknown = {.lag = -1, .lag_time_ms = -1};
+    struct group_progress sum = GROUP_PROGRESS_NONE, unknown = {.lag = -1, .lag_time_ms = -1};
     struct group_progress a = progress(10, 7, 5), b = progress(20, 18, 4);
 
     b.lag_time_ms = 9000;
