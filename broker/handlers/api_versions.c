@@ -3,8 +3,11 @@
  * The list is the dispatch table: an API is in it if and only if its handler is there. From version 3 on the
  * client names its software; from 5 on it may say which cluster and node it believes to talk to, and is told to
  * bootstrap again when it is wrong (KIP-1242). Unknown versions never come here: dispatch answers them
- * itself. Features are left out as long as none of those that Kafka negotiates (groups, transactions, share
- * groups) is served; the others mean nothing to clients.
+ * itself.
+ *
+ * FEATURES From version 3 on: what the cluster has agreed to do (KIP-584). A feature is told if and only if the API
+ *          that it brings is served, at the one level there is; those that mean nothing to clients are left out.
+ *          Version 3 cannot tell a lowest level of 0, so it names only the level that is on (KIP-1022).
  */
 #include "schema/api_versions.h"
 #include "broker/handler.h"
@@ -12,7 +15,19 @@
 #include "broker/node.h"
 #include "protocol/message.h"
 
-enum { SOFTWARE_FROM = 3, IDENTITY_FROM = 5, NO_NODE = -1 };
+enum {
+    SOFTWARE_FROM = 3,
+    FEATURES_FROM = 3,
+    LEVEL_0_FROM = 4,
+    IDENTITY_FROM = 5,
+    NO_NODE = -1,
+};
+
+static const struct {
+    const char *name;
+    int16_t level;
+    int16_t api_key;
+} features[] = {{"group.version", 1, API_CONSUMER_GROUP_HEARTBEAT}};
 
 static bool alphanumeric(uint8_t c)
 {
@@ -50,6 +65,32 @@ static enum kafka_error check(const struct request *rq, const struct api_version
                                                             : KAFKA_REBOOTSTRAP_REQUIRED;
 }
 
+static void fill_features(const struct request *rq, struct api_versions_response *out)
+{
+    int32_t room = (int32_t)COUNT_OF(features), count = 0;
+
+    out->finalized_features_epoch = image_version(rq->image);
+    out->supported_features = api_versions_response_supported_features_new(rq->arena, room);
+    out->finalized_features = api_versions_response_finalized_features_new(rq->arena, room);
+    if (rq->arena->exhausted) {
+        return;
+    }
+    for (int32_t i = 0; i < room; i++) {
+        if (dispatch_find(features[i].api_key) == NULL) {
+            continue;
+        }
+        out->supported_features.at[count].name = bytes_of(features[i].name);
+        out->supported_features.at[count].min_version = 0;
+        out->supported_features.at[count].max_version = features[i].level;
+        out->finalized_features.at[count].name = bytes_of(features[i].name);
+        out->finalized_features.at[count].min_version_level = features[i].level;
+        out->finalized_features.at[count].max_version_level = features[i].level;
+        count++;
+    }
+    out->finalized_features.len = count;
+    out->supported_features.len = rq->version < LEVEL_0_FROM ? 0 : count;
+}
+
 void handle_api_versions(struct request *rq, const struct api_versions_request *in,
                          struct api_versions_response *out)
 {
@@ -63,5 +104,8 @@ void handle_api_versions(struct request *rq, const struct api_versions_request *
         out->api_keys.at[i].api_key = api->key;
         out->api_keys.at[i].min_version = api->advertise_from;
         out->api_keys.at[i].max_version = api->last_stable;
+    }
+    if (rq->version >= FEATURES_FROM && rq->image != NULL) {
+        fill_features(rq, out);
     }
 }
