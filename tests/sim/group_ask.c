@@ -21,6 +21,8 @@
 #include "tests/sim/group_world_internal.h"
 #include "tests/sim/sim_mem.h"
 
+extern group_operation group_consumer_heartbeat __attribute__((weak));
+
 enum { ARENA_BYTES = 16 << 20, LOST_US_MAX = 500000 };
 
 /* ---- refusals: what the broker answers in the coordinator's stead ---- */
