@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts Weir and Apache Kafka through the same scripts of group requests and compares answers and records.
 
-    compare_groups.py [--only REGEX] [--ours ADDRESS] [--theirs ADDRESS] [--alone] [--show] [--words] [--no-records]
+    compare_groups.py [--only REGEX] [--ours ADDRESS] [--theirs ADDRESS] [--alone | --itself] [--show] [--words] [--no-records]
 
 Without addresses it starts both, fresh and equally configured (cases expect SETTINGS). A case is a function of a
 World (group_world.py) with a group of its own; several run side by side. Differences that are meant stand in DELIBERATE.
@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ NOTHING = (("throttle_time_ms", 0), ("client_id", "oracle"), ("client_host", "/1
 
 # (regex that is found in "case: path: our value, Kafka their value", why we differ)
 DELIBERATE = [
+    (r"Kafka UNKNOWN_SERVER_ERROR$", "Kafka fails over it"),
     (r"error_message: text, Kafka None", "we say in words what is wrong where Kafka says nothing"),
     (r"^FindCoordinator v6: .1[034] .*(host|port|node_id|error_code): .*, Kafka (text|port|1|NONE)$",
      "there are no share groups, and nothing that could coordinate them"),
@@ -59,7 +61,7 @@ class Broker:
 
 class Kafka:
     def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(prefix="weir-oracle-"), free_port()
+        self.folder, self.port = tempfile.mkdtemp(prefix="weir-oracle-"), two_free_ports()
 
     def start(self, settings):
         return self.run("start", self.folder, "-p", str(self.port), *settings).stdout.strip()
@@ -70,7 +72,10 @@ class Kafka:
 
     @staticmethod
     def run(*arguments):
-        return subprocess.run([str(HERE / "kafka"), *arguments], check=True, capture_output=True, text=True)
+        done = subprocess.run([str(HERE / "kafka"), *arguments], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"kafka {arguments[0]}: {done.stderr}")
+        return done
 
     def __enter__(self):
         return self
@@ -78,6 +83,15 @@ class Kafka:
     def __exit__(self, *_):
         self.run("stop", self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def two_free_ports():
+    """The first of two that follow each other."""
+    while True:
+        port = free_port()
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port + 1))
+            return port
 
 
 class Weir(Node):
@@ -206,6 +220,7 @@ def arguments():
     parser.add_argument("--ours")
     parser.add_argument("--theirs")
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--itself", action="store_true", help="Kafka with Kafka: a difference is a case that asks for chance")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--words", action="store_true", help="error messages as they are")
     parser.add_argument("--no-records", dest="records", action="store_false")
@@ -225,7 +240,7 @@ def main():
         if args.alone:
             shown(names, theirs.result(), args)
             return
-        ours = both.submit(all_played, started(stack, Weir, args.ours), cases, args)
+        ours = both.submit(all_played, started(stack, Kafka if args.itself else Weir, args.ours), cases, args)
         ours, theirs = ours.result(), theirs.result()
     compared(names, ours, theirs, args)
 

@@ -32,7 +32,11 @@ def cases():
     yield "SyncGroup: leader twice", sync_twice
     for version in range(5):
         yield f"Heartbeat v{version}", lambda w, v=version: heartbeats(w, v)
+    yield "SyncGroup: a follower that never asks", never_asks
+    yield "SyncGroup: a leader that never gives", never_gives
     yield "Heartbeat: states", heartbeat_states
+    yield "Heartbeat: no session runs out while JoinGroup waits", waiting_is_alive
+    yield "JoinGroup: an id that is not used in time", id_not_used
     yield "Heartbeat: session runs out", session_runs_out
     for version in range(6):
         yield f"LeaveGroup v{version}", lambda w, v=version: leaves(w, v)
@@ -42,7 +46,9 @@ def cases():
 
 
 def formed(w, *names, version=9, give=b"for ", **fields):
-    """A Stable group of members, the first one leading; not written down. Each is given some bytes and its name."""
+    """A Stable group of members, the first one leading; not written down. Each is given some bytes and its name, or what
+    a function gives the first, the second ..."""
+    given = give if callable(give) else lambda i: give + names[i].encode()
     was, w.quiet = w.quiet, True
     members = [w.member(n, **fields) for n in names]
     members[0].enter(version)
@@ -54,13 +60,14 @@ def formed(w, *names, version=9, give=b"for ", **fields):
         for parked in waiting:
             parked.answer()
     for member in members:
-        waiting = member.sync(give=[(m, give + m.name.encode()) for m in members] if member is members[0] else ())
+        waiting = member.sync(give=[(m, given(i)) for i, m in enumerate(members)] if member is members[0] else ())
     w.in_state("Stable")
     w.quiet = was
     return members
 
 
 def describe(w):
+    w.fence()
     w.note("described", w.described())
 
 
@@ -123,6 +130,7 @@ REFUSED = {
 
 def makes_a_group(w, fields):
     w.member("A").join(9, **fields)
+    w.fence()
     w.server.ask("describe_groups", 6, groups=[w.group])
     w.member("B").commit(9, generation_id_or_member_epoch=1, member_id="x")
     w.server.ask("delete_groups", 2, groups_names=[w.group])
@@ -134,6 +142,7 @@ def bad_sessions(w):
         a.join(5, session_timeout_ms=timeout)
     a = w.member("R")
     a.enter(5, rebalance_timeout_ms=-1)
+    w.in_state("Empty")
     describe(w)
 
 
@@ -337,6 +346,56 @@ def sync_waits_over(w):
 def sync_twice(w):
     a, = formed(w, "A")
     a.sync(5, give=[(a, b"another")])
+    describe(w)
+
+
+def two_joined(w, **fields):
+    """A leads, B follows, nobody has asked for an assignment; not written down."""
+    was, w.quiet = w.quiet, True
+    a, b = w.member("A", **fields), w.member("B", **fields)
+    a.enter(9)
+    waiting = b.join(3, wait=False)
+    w.members(2)
+    a.join(9)
+    waiting.answer()
+    w.quiet = was
+    return a, b
+
+
+def never_asks(w):
+    a, b = two_joined(w, rebalance_timeout_ms=1000)
+    a.sync(give=[(a, b"a"), (b, b"b")])
+    w.in_state("PreparingRebalance")
+    describe(w)
+    a.beat()
+    b.beat()
+    a.join(9)
+
+
+def never_gives(w):
+    a, b = two_joined(w, rebalance_timeout_ms=1000)
+    b.sync()
+    w.in_state("PreparingRebalance")
+    describe(w)
+    a.beat()
+    b.beat()
+
+
+def waiting_is_alive(w):
+    a, b = formed(w, "A", "B", session_timeout_ms=1000, rebalance_timeout_ms=2500)
+    waiting = a.join(9, wait=False, protocols=[protocol("range", "three")])
+    w.in_state("PreparingRebalance")
+    waiting.answer()
+    describe(w)
+    b.beat()
+
+
+def id_not_used(w):
+    a, = formed(w, "A")
+    b = w.member("B", session_timeout_ms=1000)
+    b.join(9)
+    a.join(9)
+    b.join(9)
     describe(w)
 
 

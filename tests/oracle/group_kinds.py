@@ -18,6 +18,9 @@ def cases():
     yield "Kinds: a static classic member becomes a consumer", static_becomes
     yield "Kinds: the last consumer leaves", downgraded
     yield "Kinds: requests for the other kind", other_kind
+    yield "Kinds: a classic member joins a full consumer group", full_consumer
+    yield "Kinds: a consumer joins a full classic group", full_classic
+    yield "Kinds: a classic member whose session runs out", classic_session
 
 
 def classic_member(w, name, *topics, owns_now=(), generation=-1, **fields):
@@ -31,19 +34,7 @@ def subscribed(*topics, owns_now=(), generation=-1):
 
 def classic_group(w, give, *names, topic="four", **fields):
     """A Stable classic group of members that subscribe to a topic; not written down."""
-    was, w.quiet = w.quiet, True
-    members = [classic_member(w, n, topic, **fields) for n in names]
-    members[0].enter(9)
-    for i, m in enumerate(members[1:], 2):
-        waiting = m.join(3, wait=False)
-        w.members(i)
-        members[0].join(9)
-        waiting.answer()
-    for m in members:
-        m.sync(give=[(x, give(i)) for i, x in enumerate(members)] if m is members[0] else ())
-    w.in_state("Stable")
-    w.quiet = was
-    return members
+    return formed(w, *names, give=give, protocols=[subscribed(topic)], **fields)
 
 
 def upgraded(w):
@@ -231,3 +222,30 @@ def formed_in(w, more, *names):
     w.group += more
     w.groups.append(w.group)
     return formed(w, *names)
+
+
+def full_consumer(w):
+    for name in "ABCD":
+        consumer(w, name).begin()
+    e = w.member("E")
+    e.join(9)
+    e.join(3)
+    w.member("F").join(9, group_instance_id="f")
+
+
+def full_classic(w):
+    classic_group(w, lambda i: assignment(four=[i]), "A", "B", "C", "D")
+    consumer(w, "E").begin(["four"])
+    w.note("state", w.described()["group_state"])
+
+
+def classic_session(w):
+    c = consumer(w, "C")
+    c.begin(["four"])
+    a = classic_member(w, "A", "four", session_timeout_ms=1000)
+    a.enter(9)
+    w.until(lambda: w.server.ask_quietly("consumer_group_describe", 1, group_ids=[w.group])["groups"][0],
+            lambda g: len(g["members"]) == 1, "the end of A")
+    a.beat()
+    c.pulse()
+    describe(w)

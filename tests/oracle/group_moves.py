@@ -85,6 +85,8 @@ def rebalance_timeout(w):
     described = w.until(lambda: w.server.ask_quietly("consumer_group_describe", 1, group_ids=[w.group])["groups"][0],
                         lambda g: len(g["members"]) == 1, "the end of A")
     w.note("alone", described)
+    w.note("listed", [g for g in w.server.ask_quietly("list_groups", 5, states_filter=["assigning"])["groups"]
+                      if g["group_id"] == w.group])
     a.pulse()
     b.pulse()
     describe(w)

@@ -125,12 +125,16 @@ class World:
         return next(g for g in (f"{self.group}-{name}{i}" for i in range(10000))
                     if group_records.partition_of(g) == group_records.partition_of(self.group))
 
+    def fence(self):
+        """All that was written about the group so far is durable, and seen: a commit in its partition has been answered."""
+        self.server.ask_quietly("offset_commit", 9, group_id=self.neighbour("fence"), member_id="", topics=[
+            {"name": "one", "partitions": [{"partition_index": 0, "committed_offset": 0, "committed_metadata": ""}]}])
+
     def written(self):
-        """The records about our groups. A commit in the same partition, which is durable when it is answered, comes first."""
+        """The records about our groups."""
         was, found = self.group, []
         for self.group in self.groups:
-            self.server.ask_quietly("offset_commit", 9, group_id=self.neighbour("fence"), member_id="", topics=[
-                {"name": "one", "partitions": [{"partition_index": 0, "committed_offset": 0, "committed_metadata": ""}]}])
+            self.fence()
             found += group_records.of_group(self.server, self.group)
         self.group = was
         return found
