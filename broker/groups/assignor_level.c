@@ -359,14 +359,18 @@ static void drain(struct level *l, struct span s)
     }
 }
 
-static int32_t highest(const struct level *l)
+/* Of those not settled: how many the one with most has, and the one with least. */
+static struct span extremes(const struct level *l)
 {
-    int32_t most = 0;
+    struct span s = {0, INT32_MAX};
 
     for (int32_t place = 0; place < l->work->member_count; place++) {
-        most = l->settled[place] ? most : MAX(most, l->work->count[place]);
+        if (!l->settled[place]) {
+            s.most = MAX(s.most, l->work->count[place]);
+            s.least = MIN(s.least, l->work->count[place]);
+        }
     }
-    return most;
+    return s;
 }
 
 /* The mean of those in the queue, rounded up. */
@@ -382,15 +386,18 @@ static int32_t mean_reached(const struct level *l)
 
 static void level_counts(struct level *l)
 {
-    /* Who has one or none has nobody below to hand on to. */
-    for (int32_t most; (most = highest(l)) > 1 && l->steps < ASSIGNOR_STEPS_MAX;) {
-        (void)search(l, (struct span){most, -1});
+    while (l->steps < ASSIGNOR_STEPS_MAX) {
+        struct span all = extremes(l);
+        if (all.most - 1 <= all.least) { /* even, or everybody is settled */
+            break;
+        }
+        (void)search(l, (struct span){all.most, -1});
         int32_t mean = mean_reached(l);
-        if (most > mean) {
+        if (all.most > mean) {
             drain(l, (struct span){mean + 1, mean - 1});
             continue;
         }
-        drain(l, (struct span){most, most - 2});
+        drain(l, (struct span){all.most, all.most - 2});
         for (int32_t i = 0; i < l->queue_len; i++) {
             l->settled[l->queue[i]] = true;
         }
