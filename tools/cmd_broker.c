@@ -104,7 +104,8 @@ static int take_sets(struct cli *c, struct config *config)
     return CLI_OK;
 }
 
-/* --port and --cores. `host` is where to listen if nothing else says. */
+/* --port and --cores. `host` is where to listen if nothing else says; who tries things out ("" does not) is not made
+ * to wait for members of a group that are not going to come, either. */
 static int take_options(struct cli *c, struct config *config, const char *host)
 {
     int64_t port, cores;
@@ -121,6 +122,10 @@ static int take_options(struct cli *c, struct config *config, const char *host)
     if (cli_has(c, CLI_OPT_PORT) || (host[0] != 0 && !told)) {
         exit = set(c, config, "listeners",
                    arena_format(c->arena, "PLAINTEXT://%s:%" PRId64, host, port));
+    }
+    if (exit == CLI_OK && host[0] != 0 &&
+        !config_is_set(config, CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS)) {
+        exit = set(c, config, "group.initial.rebalance.delay.ms", BYTES("0"));
     }
     if (exit == CLI_OK && cli_has(c, CLI_OPT_CORES)) {
         exit = set(c, config, "weir.cores", arena_format(c->arena, "%" PRId64, cores));
