@@ -18,6 +18,8 @@ void group_check_free(struct group_check *c);
 void group_check_members(struct group_check *c, const struct group_members *members);
 /* Offsets may go when they are so old, and groups with them: generations begin anew. */
 void group_check_expiry(struct group_check *c, int64_t retention_ms);
+/* Members of the group read these topics, until it is said again: offsets of them that are seen stay. */
+void group_check_reads(struct group_check *c, int32_t group, uint32_t names);
 /* The wall clock has jumped. */
 void group_check_wall(struct group_check *c);
 

@@ -9,6 +9,7 @@ struct offset_write {
     int64_t wall_ms; /* the earliest the clock has shown since */
     int32_t slot;
     bool maybe;   /* the answer did not say */
+    bool stays;   /* it was seen, and a member reads the topic */
     bool by_hand; /* not by a member: it goes when the group has been empty for so long */
 };
 
@@ -54,7 +55,8 @@ struct group_check {
     const struct group_members *members;
     struct group_check_counts counts;
     int64_t retention_ms; /* -1: nothing expires */
-    int64_t wall_ms_max;  /* what the clock has shown */
+    uint32_t reads[GROUP_COUNT];
+    int64_t wall_ms_max; /* what the clock has shown */
     struct offset_history offsets[GROUP_COUNT][GROUP_TOPIC_COUNT][GROUP_TOPIC_PARTITIONS_MAX];
     struct classic_seen classic[GROUP_COUNT];
     struct consumer_seen *consumers;

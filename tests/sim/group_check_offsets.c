@@ -135,7 +135,7 @@ static bool may_be_gone(const struct group_check *c, const struct offset_write *
     int64_t age_ms = MAX(c->wall_ms_max, group_world_wall_ms(c->world)) - w->wall_ms;
     bool expired = c->retention_ms >= 0 && (w->by_hand || age_ms >= c->retention_ms);
 
-    return expired || w->slot != group_world_slot(c->world, name);
+    return (expired && !w->stays) || w->slot != group_world_slot(c->world, name);
 }
 
 /* One partition of an answer. */
@@ -152,7 +152,10 @@ static void check_fetched(const struct group_check *c, const struct fetched *f, 
     char text[32];
 
     for (int32_t i = h->count - 1; i >= 0; i--) {
-        const struct offset_write *w = &h->at[i];
+        struct offset_write *w = &h->at[i];
+        if (w->number == f->number && (c->reads[f->group] >> f->name & 1) != 0) {
+            w->stays = true;
+        }
         if (w->number == f->number || (f->number == NONE && may_be_gone(c, w, f->name))) {
             break;
         }
@@ -270,6 +273,18 @@ void offsets_check_cut(struct group_check *c, int64_t end)
     for (size_t i = 0; i < sizeof(c->offsets) / sizeof(*h); i++) {
         while (h[i].count > 0 && h[i].at[h[i].count - 1].end_offset > end) {
             h[i].count--;
+        }
+    }
+}
+
+void group_check_reads(struct group_check *c, int32_t group, uint32_t names)
+{
+    struct offset_history *h = &c->offsets[group][0][0];
+
+    c->reads[group] = names;
+    for (size_t i = 0; i < sizeof(c->offsets[group]) / sizeof(*h); i++) {
+        for (int32_t k = 0; k < h[i].count; k++) {
+            h[i].at[k].stays = false;
         }
     }
 }

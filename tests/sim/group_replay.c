@@ -231,6 +231,9 @@ static bool comparable(const struct group_ask *live, const struct group_ask *aga
     if (live->api == GROUP_ASK_DESCRIBE) {
         const struct describe_groups_response *l = live->call.out, *r = again->call.out;
         struct bytes state = l->groups.at[0].group_state;
+        SCENARIO_CHECK(l->groups.at[0].error_code == KAFKA_NONE ||
+                           r->groups.at[0].error_code != KAFKA_NONE,
+                       "a group that is gone is back");
         bool empty = bytes_equal(state, BYTES("Empty")) || bytes_equal(state, BYTES("Dead"));
         if (empty && l->groups.at[0].members.len == 0 && r->groups.at[0].members.len == 0) {
             return false;

@@ -152,6 +152,15 @@ static void admin_commit(struct play *p, int32_t group)
     group_ask_send(a, NULL, NULL);
 }
 
+static void admin_fetch_all(struct play *p, int32_t group)
+{
+    struct group_ask *a =
+        group_ask_new(p->world, GROUP_ASK_FETCH, (int16_t)sim_random_range(p->random, 2, 9));
+
+    group_fetch_fill(a, group, 0);
+    group_ask_send(a, NULL, NULL);
+}
+
 static void admin_fetch(struct play *p, int32_t group)
 {
     struct group_ask *a =
@@ -427,6 +436,28 @@ static void peace(struct play *p)
     group_replay_check(p->world);
 }
 
+/* What members read stays, however old it is. */
+static void outlive(struct play *p)
+{
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        uint32_t names = 0;
+        for (int32_t i = 0; i < p->members.count; i++) {
+            const struct group_member *m = p->members.at[i];
+            names |= m->alive && m->options.group == group ? m->options.topics : 0;
+        }
+        group_check_reads(p->world->check, group, names);
+        admin_fetch_all(p, group);
+    }
+    sim_run_for(p->world->sim, (MINUTE_MS + 2 * EXPIRY_CHECK_MS) * 1000ull);
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        admin_fetch_all(p, group);
+    }
+    sim_run_for(p->world->sim, SECOND_US);
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        group_check_reads(p->world->check, group, 0);
+    }
+}
+
 static void deleted(struct group_ask *a)
 {
     const struct delete_groups_response *rs = a->answer;
@@ -441,8 +472,11 @@ static void end(struct play *p)
 {
     struct group_world *w = p->world;
 
+    if (p->expiry) {
+        outlive(p);
+    }
     for (int32_t group = 0; group < GROUP_COUNT; group++) {
-        admin_fetch(p, group);
+        admin_fetch_all(p, group);
         admin_fetch(p, group);
     }
     for (int32_t i = 0; i < p->members.count; i++) {
