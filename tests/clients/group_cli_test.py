@@ -303,6 +303,29 @@ def rebalances_say_why_and_how_long(node):
     assert all(isinstance(e["pause_ms"], int) and e["pause_ms"] >= 0 for e in told), told
 
 
+def kafka(node, name, *arguments):
+    done = subprocess.run([KAFKA, "run", name, "--bootstrap-server", node.at, *arguments], capture_output=True,
+                          timeout=WAIT_S, check=False, text=True)
+    assert done.returncode == 0, f"{name} {arguments}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def kafkas_tool_shows_the_same(node):
+    out(node, "group", "seek", "shared", "--to", "50", "--topic", "orders", "--yes")
+    with Member(node, "shared", "orders"):
+        until(lambda: (state(node, "shared") or {}).get("state") == "Stable")
+        until(lambda: committed(node, "shared") == [100] * 3)
+        for group in ("shared", "billing"):
+            text = kafka(node, "consumer-groups", "--describe", "--group", group)
+            theirs = [line.split()[1:6] for line in text.splitlines() if line.startswith(group)]
+            ours = [[r["topic"], *(str(r[k]) for k in ("partition", "committed", "end", "lag"))]
+                    for r in rows(node, "group", "lag", group, "--interval", "0")]
+            assert ours and sorted(theirs) == ours, (text, ours)
+        text = kafka(node, "consumer-groups", "--describe", "--group", "shared", "--members")
+        member = rows(node, "group", "members", "shared")[0]
+        assert re.search(rf"^shared +{re.escape(member['member'])} +/127.0.0.1 +tester +3", text, re.M), text
+
+
 def the_newer_protocol_is_shown(node):
     consumer = subprocess.Popen(
         [KAFKA, "run", "console-consumer", "--bootstrap-server", node.at, "--topic", "orders", "--group", "modern",
@@ -408,10 +431,11 @@ def main():
             for function in (members_are_shown_with_their_partitions, nothing_is_moved_or_deleted_under_a_member,
                              events_tell_who_came_and_went, rebalances_say_why_and_how_long):
                 tests.test(function, node)
-        if missing("java", "mvn") or subprocess.run([KAFKA, "get"], capture_output=True, check=False).returncode:
-            tests.skip("the newer protocol", "Kafka's own tools are not there")
+        if missing("java", "mvn", "kcat") or subprocess.run([KAFKA, "get"], capture_output=True, check=False).returncode:
+            tests.skip("Kafka's tools, the newer protocol", "they are not there")
         else:
-            tests.test(the_newer_protocol_is_shown, node)
+            for function in (kafkas_tool_shows_the_same, the_newer_protocol_is_shown):
+                tests.test(function, node)
         for function in (groups_and_their_commits_are_deleted, prune_takes_what_nobody_misses,
                          a_thousand_groups_are_quick, everything_is_there_after_kill_9):
             tests.test(function, node)
