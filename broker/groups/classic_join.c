@@ -224,6 +224,10 @@ static void join_new(struct groups *g, struct group *group, struct group_call *c
     }
     struct bytes id =
         group_new_member_id(g, c->arena, is_static ? in->group_instance_id : c->client_id);
+    if (id.at == NULL) { /* no memory for the answer */
+        refuse(g, group, c, KAFKA_UNKNOWN_SERVER_ERROR, BYTES(""));
+        return;
+    }
     struct classic_member *old =
         is_static ? classic_find_instance(g, group, in->group_instance_id) : NULL;
     if (old != NULL) {

@@ -63,14 +63,10 @@ static void host_timer_cancel(void *context, struct timer *t)
     timer_wheel_cancel(&((struct fake_host *)context)->timers, t);
 }
 
-static enum err host_append(void *context, struct bytes batch, int64_t *end_offset)
+static void batch_keep(struct fake_host *h, struct bytes batch)
 {
-    struct fake_host *h = context;
     struct batch_header header;
 
-    if (h->fail_append > 0 && --h->fail_append == 0) {
-        return fail(ERR_IO, "as the test wants it");
-    }
     CHECK_OK(batch_header_read(batch, &header));
     CHECK_EQ(batch_size(&header), batch.len);
     if (h->batch_count == h->batch_max) {
@@ -84,6 +80,18 @@ static enum err host_append(void *context, struct bytes batch, int64_t *end_offs
     }
     h->end_offset += header.record_count;
     h->batches[h->batch_count++] = (struct fake_batch){arena_copy(h->arena, batch), h->end_offset};
+}
+
+static enum err host_append(void *context, struct bytes batch, int64_t *end_offset)
+{
+    struct fake_host *h = context;
+
+    if (h->fail_append > 0 && --h->fail_append == 0) {
+        return fail(ERR_IO, "as the test wants it");
+    }
+    uint64_t fail_left = mem_fail_nth(0); /* not of ours */
+    batch_keep(h, batch);
+    (void)mem_fail_nth(fail_left);
     *end_offset = h->end_offset;
     return OK;
 }
@@ -281,10 +289,16 @@ static void call_answer(struct group_call *call)
     struct fake_lent *lent = lent_of(call);
     struct fake_call *c = lent->owner;
 
-    CHECK(c->lent == lent && !call->arena->exhausted);
+    uint64_t fail_left = mem_fail_nth(0); /* not of ours */
+
+    CHECK(c->lent == lent);
+    if (call->arena->exhausted) { /* a broker would end the connection */
+        call_refuse(call, KAFKA_UNKNOWN_SERVER_ERROR);
+    }
     c->lent = NULL;
     c->out = copy_of(c->host->arena, c->response, c->version, call->out);
     arena_deinit(&lent->arena);
+    (void)mem_fail_nth(fail_left);
     mem_free(lent);
 }
 
