@@ -60,9 +60,10 @@ void group_offset_delete(struct groups *g, struct group_call *c)
         return;
     }
     out->topics = offset_delete_response_topics_new(c->arena, in->topics.len);
-    for (int32_t i = 0; i < out->topics.len; i++) {
+    int32_t room = out->topics.len, shown = 0;
+    for (int32_t i = 0; i < room; i++) {
         const struct offset_delete_request_topic *from = &in->topics.at[i];
-        struct offset_delete_response_topic *to = &out->topics.at[i];
+        struct offset_delete_response_topic *to = &out->topics.at[shown];
         const struct image_topic *t = image_topic_by_name(groups_image(g), from->name);
 
         to->name = from->name;
@@ -72,6 +73,8 @@ void group_offset_delete(struct groups *g, struct group_call *c)
             to->partitions.at[k].error_code =
                 delete_one(g, group, t, from->partitions.at[k].partition_index);
         }
+        shown += to->partitions.len > 0; /* a topic without partitions is not answered */
     }
+    out->topics.len = shown;
     group_call_end(g, group, c);
 }

@@ -76,10 +76,11 @@ TEST(many_keys_are_answered_one_by_one_and_transactions_have_no_coordinator)
         in.key_type = cases[i].key_type;
         in.coordinator_keys = string_array_new(arena, 2);
         in.coordinator_keys.at[0] = BYTES("a");
-        in.coordinator_keys.at[1] = BYTES("b");
+        in.coordinator_keys.at[1] =
+            in.key_type == 2 ? BYTES("b:AAAAAAAAAAAAAAAAAAAAAA:0") : BYTES("b");
         handle_find_coordinator(&b.rq, &in, &out);
         CHECK_EQ(out.coordinators.len, 2);
-        CHECK_BYTES_EQ(out.coordinators.at[1].key, BYTES("b"));
+        CHECK_BYTES_EQ(out.coordinators.at[1].key, in.coordinator_keys.at[1]);
         CHECK_EQ(out.coordinators.at[1].error_code, cases[i].error);
         CHECK_EQ(out.coordinators.at[1].node_id, cases[i].error == KAFKA_NONE ? 7 : -1);
     }
@@ -105,4 +106,36 @@ TEST(before_the_topic_of_the_groups_is_made_there_is_no_coordinator)
         CHECK_EQ(v == 3 ? out.node_id : out.coordinators.at[0].node_id, -1);
         image_unref(b.rq.image);
     }
+}
+
+TEST(the_key_of_a_share_group_has_three_parts)
+{
+    static const struct {
+        const char *key;
+        bool good;
+    } cases[] = {{"g:AAAAAAAAAAAAAAAAAAAAAA:0", true},
+                 {"a:b:AAAAAAAAAAAAAAAAAAAAAA:0", true},
+                 {"", false},
+                 {"g", false},
+                 {"g:0", false},
+                 {":::", false},
+                 {":AAAAAAAAAAAAAAAAAAAAAA:0", false},
+                 {"g:AAAAAAAAAAAAAAAAAAAAAA:x", false},
+                 {"g:topic:0", false}};
+    struct bench b;
+    struct find_coordinator_request in;
+    struct find_coordinator_response out;
+
+    bench_init(&b, arena, 6, true);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        find_coordinator_request_init(&in);
+        find_coordinator_response_init(&out);
+        in.key_type = 2;
+        in.coordinator_keys = string_array_new(arena, 1);
+        in.coordinator_keys.at[0] = bytes_of(cases[i].key);
+        handle_find_coordinator(&b.rq, &in, &out);
+        CHECK_EQ(out.coordinators.at[0].error_code,
+                 cases[i].good ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_INVALID_REQUEST);
+    }
+    image_unref(b.rq.image);
 }
