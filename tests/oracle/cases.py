@@ -1,6 +1,7 @@
 """The cases of compare.py: (name, function of a server that returns an answer). The order matters: topics made by
 earlier cases are there for later ones, on both servers alike."""
 from batch import batch, record
+from config_cases import config_changes
 
 UNKNOWN_ID = "11111111-2222-3333-4444-555555555555"
 LONG_NAME = "x" * 250
@@ -15,7 +16,7 @@ def asks(name, version, value):
 def all_cases():
     """Names are unique, so that --only can choose one."""
     for group in (api_versions, setup, metadata, create_topics, create_partitions, produce, idempotence, list_offsets,
-                  fetch, fetch_sessions, epochs, describe_configs, others, delete_topics):
+                  fetch, fetch_sessions, epochs, describe_configs, config_changes, others, delete_topics):
         yield from group()
 
 

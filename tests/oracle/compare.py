@@ -34,7 +34,7 @@ SORT_BY = ("name", "topic", "topic_name", "topic_id", "partition_index", "partit
 
 # (regex that is found in "case: path: our value, Kafka their value", why we differ)
 DELIBERATE = [
-    (r"^ApiVersions.*_features", "features are levels that nodes of a cluster agree on; there is one node"),
+    (r"^ApiVersions.*_features", "features that mean nothing to clients are not told"),
     (r"weir\.", "settings of our own"),
     (r"min\.insync\.replicas.*(config_)?source", "Kafka sets it for the cluster when it formats a disk"),
     (r"type 4 name '': .*configs: ", "likewise"),
@@ -44,12 +44,12 @@ DELIBERATE = [
     (r"-1 bytes of", "Kafka fails over it"),
     (r"DescribeTopicPartitions: an empty name", "Kafka fails over it, for all topics of the request"),
     (r"(one|the same|a partition) twice: |by id and by name: ", "each question gets its answer"),
-    (r"throttled replicas word", "nothing is throttled while there is one node"),
     (r"log_start_offset: -1, Kafka \d", "a batch is judged before it comes to the log"),
-    (r"read_only: True, Kafka False", "settings cannot be changed while it runs yet"),
+    (r"read_only: True, Kafka False", "what is read at the start cannot be changed afterwards"),
+    (r"Alter: no such operation", "Kafka fails over it"),
     (r"topic_authorized_operations: -2147483648", "what may be done with a topic that is not there"),
     (r"too many: .*POLICY_VIOLATION", "no policy, a limit"),
-    (r"type (16|32) name", "groups and client metrics have no settings yet"),
+    (r"type 16 name", "there are no client metrics"),
     (r"\.configs\.[\w.]+: \{.*, Kafka absent", "Kafka keeps some keys to itself"),
     (r"\.configs\.[\w.]+\.synonyms: .*'source': 5.*, Kafka \[\]$", "we name the default as well"),
     (r"broker.*\.configs\.(log\.dirs?|listeners|advertised\.listeners|node\.id|broker\.id|process\.roles|controller\.\w+"

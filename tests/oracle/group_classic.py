@@ -59,8 +59,10 @@ def formed(w, *names, version=9, give=b"for ", **fields):
         found.answer()
         for parked in waiting:
             parked.answer()
+    name = fields["protocols"][0]["name"] if "protocols" in fields else "range"
     for member in members:
-        waiting = member.sync(give=[(m, given(i)) for i, m in enumerate(members)] if member is members[0] else ())
+        member.sync(protocol_name=name, give=[
+            (m, given(i)) for i, m in enumerate(members)] if member is members[0] else ())
     w.in_state("Stable")
     w.quiet = was
     return members

@@ -1,7 +1,7 @@
 """Cases: classic and consumer members in one group, groups that change their kind, and kinds that do not go together."""
 from group_classic import describe as describe_classic
 from group_classic import formed
-from group_consumer import consumer, describe, owned, owns
+from group_consumer import IDS, consumer, describe, owned, owns
 from group_world import assignment, protocol
 
 
@@ -18,6 +18,12 @@ def cases():
     yield "Kinds: a static classic member becomes a consumer", static_becomes
     yield "Kinds: the last consumer leaves", downgraded
     yield "Kinds: requests for the other kind", other_kind
+    for version in (0, 3, 5, 9):
+        yield f"Kinds: a classic member joins a consumer group, v{version}", lambda w, v=version: joins_by(w, v)
+    yield "Kinds: classic members with several protocols", several_protocols
+    yield "Kinds: static classic members in a consumer group", statics
+    yield "Kinds: a static classic member returns to a consumer group", static_returns
+    yield "Kinds: cooperative classic members are upgraded", cooperative
     yield "Kinds: a classic member joins a full consumer group", full_consumer
     yield "Kinds: a consumer joins a full classic group", full_classic
     yield "Kinds: a classic member whose session runs out", classic_session
@@ -249,3 +255,85 @@ def classic_session(w):
     a.beat()
     c.pulse()
     describe(w)
+
+
+def joins_by(w, version):
+    consumer(w, "C").begin(["one"])
+    a = classic_member(w, "A", "four")
+    a.enter(version)
+    describe(w)
+    a.sync(min(version, 5))
+    a.beat(min(version, 4))
+    a.commit(min(version + 2, 9), [("four", 1, 5)])
+    a.fetch(9)
+    a.leave(min(version, 5))
+    describe(w)
+
+
+def several_protocols(w):
+    consumer(w, "C").begin(["one"])
+    a = w.member("A", protocols=[protocol("sticky", "four", version=1), protocol("range", "four")])
+    a.enter(9)
+    a.join(9)
+    b = w.member("B", protocols=[protocol("range", "four"), protocol("sticky", "four")])
+    b.join(3)
+    b.sync(5)
+    w.member("D").join(3, protocols=[protocol("roundrobin", "four")])
+    a.sync(5, protocol_name="range")
+    a.sync(5, protocol_name="sticky")
+    describe(w)
+    w.server.ask("list_groups", 5, states_filter=["nothing"])
+
+
+def statics(w):
+    consumer(w, "C").begin(["one"])
+    a = classic_member(w, "A", "four", group_instance_id="a")
+    a.join(9)
+    describe(w)
+    w.server.beat(4, member_id="x", group_instance_id="a", generation_id=a.generation)
+    w.server.sync(5, member_id="x", group_instance_id="a", generation_id=a.generation)
+    w.server.join(9, member_id="x", group_instance_id="a")
+    w.server.commit(9, member_id="x", group_instance_id="a", generation_id_or_member_epoch=a.generation)
+    a.beat(group_instance_id="nobody")
+    a.sync(group_instance_id="a")
+    w.server.leave(5, members=[{"member_id": "x", "group_instance_id": "a"}, {"member_id": "", "group_instance_id": "nobody"}])
+    w.server.leave(5, members=[{"member_id": "", "group_instance_id": "a"}, {"member_id": IDS["C"]}])
+    describe(w)
+    w.groups = []  # whose tombstones come first is anybody's choice
+
+
+def static_returns(w):
+    consumer(w, "C").begin(["one"])
+    a = classic_member(w, "A", "four", group_instance_id="a")
+    a.join(9)
+    a.sync(group_instance_id="a")
+    again = classic_member(w, "A2", "four", group_instance_id="a")
+    again.join(9)
+    again.sync(group_instance_id="a")
+    a.beat(group_instance_id="a")
+    other = classic_member(w, "A3", "six", group_instance_id="a")
+    other.join(9)
+    describe(w)
+    consumer(w, "B", instance_id="a").begin(["six"])
+    describe(w)
+
+
+def cooperative(w):
+    a, = formed(w, "A", give=lambda i: assignment(four=[0, 1, 2, 3], version=1), protocols=[
+        protocol("cooperative-sticky", "four", version=1, user_data=b"u", owned_partitions=[])])
+    a.commit(9, [("four", 0, 7)])
+    c = consumer(w, "C")
+    c.begin(["four"])
+    a.beat()
+    a.join(9, protocols=[protocol("cooperative-sticky", "four", version=1, user_data=b"u", owned_partitions=[
+        {"topic": "four", "partitions": [0, 1, 2, 3]}])])
+    a.sync(protocol_name="cooperative-sticky")
+    a.beat()
+    a.join(9, protocols=[protocol("cooperative-sticky", "four", version=1, user_data=b"u", owned_partitions=[
+        {"topic": "four", "partitions": [0, 1]}])])
+    a.sync(protocol_name="cooperative-sticky")
+    a.beat()
+    c.pulse()
+    c.pulse(member_epoch=-1)
+    describe_classic(w)
+    a.beat()

@@ -1,5 +1,6 @@
 """Cases: partitions that move between members of a consumer group, step by step; topics that change under it."""
 from group_consumer import consumer, describe, owned, owns
+from group_lists import SET, alter, configs
 from group_records import of_group
 
 
@@ -15,6 +16,7 @@ def cases():
     yield "Moves: a topic appears", topic_appears
     yield "Moves: a topic is deleted and made again", topic_again
     yield "Moves: members vote for the assignor", assignor_votes
+    yield "Moves: a while between two assignments", interval
 
 
 def got(w, answer):
@@ -176,3 +178,22 @@ def assignor_votes(w):
     a.pulse(server_assignor="uniform")
     describe(w)
 
+
+
+def interval(w):
+    alter(w, w.group, (SET, "consumer.assignment.interval.ms", "1500"))
+    w.until(lambda: configs(w, w.group), lambda c: any(x["value"] == "1500" for x in c["configs"]), "the setting")
+    a, b = consumer(w, "A"), consumer(w, "B")
+    first = a.begin(["four"])
+    a.pulse(topic_partitions=got(w, first))
+    b.begin(["four"])
+    describe(w)
+    a.pulse()
+    b.pulse()
+    describe(w)
+    w.until(b.pulse, lambda f: b.epoch == 3, "the next assignment")
+    describe(w)
+    a.pulse()
+    b.pulse(member_epoch=-1)
+    a.pulse()
+    describe(w)
