@@ -36,10 +36,9 @@ def becomes(kind, name, **expected):
     def ask(server):
         end = time.monotonic() + SETTLE_S
         while True:
-            found = server.ask("describe_configs", 4, request)
             values = {c["name"]: c["value"] for c in server.raw("describe_configs", 4, request)["results"][0]["configs"]}
             if values == dict(zip(keys, expected.values())) or time.monotonic() > end:
-                return found
+                return server.ask("describe_configs", 4, request)
             time.sleep(0.05)
     return ask
 
