@@ -42,6 +42,11 @@ void group_check_members(struct group_check *c, const struct group_members *memb
     c->members = members;
 }
 
+void group_check_mixed(struct group_check *c, bool mixed)
+{
+    c->mixed = mixed;
+}
+
 void group_check_expiry(struct group_check *c, int64_t retention_ms)
 {
     c->retention_ms = retention_ms;

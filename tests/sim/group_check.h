@@ -16,6 +16,8 @@
 struct group_check *group_check_new(struct group_world *w);
 void group_check_free(struct group_check *c);
 void group_check_members(struct group_check *c, const struct group_members *members);
+/* Members of both protocols are in one group: who divides it is not known. */
+void group_check_mixed(struct group_check *c, bool mixed);
 /* Offsets may go when they are so old, and groups with them: generations begin anew. */
 void group_check_expiry(struct group_check *c, int64_t retention_ms);
 /* Members of the group read these topics, until it is said again: offsets of them that are seen stay. */

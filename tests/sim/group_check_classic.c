@@ -72,6 +72,9 @@ static void commit_ran(const struct group_check *c, const struct group_ask *a)
 
 void classic_check_ran(struct group_check *c, struct group_ask *a)
 {
+    if (c->mixed) {
+        return; /* generations are epochs of the group while consumers are in it */
+    }
     if (a->api == GROUP_ASK_SYNC) {
         const struct sync_group_request *rq = a->call.in;
         if (rq->assignments.len > 0 && a->written >= 0) {
@@ -158,6 +161,9 @@ static void sync_released(struct group_check *c, const struct group_ask *a)
 
 void classic_check_released(struct group_check *c, struct group_ask *a)
 {
+    if (c->mixed) {
+        return;
+    }
     if (a->api == GROUP_ASK_JOIN) {
         join_released(c, a);
     } else if (a->api == GROUP_ASK_SYNC) {

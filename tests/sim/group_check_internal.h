@@ -54,6 +54,7 @@ struct group_check {
     struct group_world *world;
     const struct group_members *members;
     struct group_check_counts counts;
+    bool mixed;
     int64_t retention_ms; /* -1: nothing expires */
     uint32_t reads[GROUP_COUNT];
     int64_t wall_ms_max; /* what the clock has shown */

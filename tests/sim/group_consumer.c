@@ -115,7 +115,8 @@ static void heartbeat_done(struct group_ask *a)
         }
         accepted(m, rs);
     } else if (rs->error_code == KAFKA_FENCED_MEMBER_EPOCH ||
-               rs->error_code == KAFKA_UNKNOWN_MEMBER_ID) {
+               rs->error_code == KAFKA_UNKNOWN_MEMBER_ID ||
+               rs->error_code == KAFKA_GROUP_ID_NOT_FOUND) {
         sim_note(m->world->sim, "member %d is out: %s", m->number,
                  kafka_error_info(rs->error_code)->name);
         lose_all(m);

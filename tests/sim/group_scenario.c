@@ -37,7 +37,7 @@ enum {
     SECOND_US = 1000000,
 };
 
-enum play_kind { PLAY_CLASSIC = 1, PLAY_CONSUMER = 2, PLAY_EXPIRY = 4 };
+enum play_kind { PLAY_CLASSIC = 1, PLAY_CONSUMER = 2, PLAY_EXPIRY = 4, PLAY_MIXED = 8 };
 
 struct play {
     struct group_world *world;
@@ -45,7 +45,7 @@ struct play {
     struct group_members members;
     bool consumer[GROUP_COUNT], cooperative[GROUP_COUNT];
     int32_t session_ms, delay_ms;
-    bool expiry;
+    bool expiry, mixed; /* mixed: both protocols in one group */
     uint32_t slow_us_max;
 };
 
@@ -104,9 +104,13 @@ static void member_start(struct play *p, int32_t group, int32_t instance)
         .session_ms = (int32_t)sim_random_range(p->random, SESSION_MS_MIN, SESSION_MS_MAX),
         .rebalance_ms = (int32_t)sim_random_range(p->random, REBALANCE_MS_MIN, REBALANCE_MS_MAX),
     };
+    if (p->mixed) {
+        o.consumer = below(p, 2) == 0;
+        o.instance = -1;
+    }
     if (o.consumer) {
         o.session_ms = p->session_ms;
-    } else if (instance >= 0) {
+    } else if (o.instance >= 0) {
         o.topics = 1 + (uint32_t)(4 * group + 3 * instance) % ((1 << GROUP_TOPIC_COUNT) - 1);
     }
     group_member_new(&p->members, &o)->slow_us_max = p->slow_us_max;
@@ -522,6 +526,8 @@ static void set(struct play *p, struct scenario_run *run, uint32_t kinds)
     group_world_set(p->world, "group.consumer.min.heartbeat.interval.ms", 1000);
     group_world_set(p->world, "group.consumer.heartbeat.interval.ms", p->session_ms / 3);
     p->expiry = (kinds & PLAY_EXPIRY) != 0;
+    p->mixed = (kinds & PLAY_MIXED) != 0;
+    group_check_mixed(p->world->check, p->mixed);
     group_world_set(p->world, "offsets.retention.check.interval.ms",
                     p->expiry ? EXPIRY_CHECK_MS : NEVER_MS);
     if (p->expiry) {
@@ -575,4 +581,9 @@ SCENARIO(offsets_expire_in_their_time_and_not_before, 0)
 SCENARIO(groups_of_both_protocols_live_on_one_coordinator, 0)
 {
     play(run, PLAY_CLASSIC | PLAY_CONSUMER);
+}
+
+SCENARIO(a_group_moves_from_one_protocol_to_the_other_while_it_works, 0)
+{
+    play(run, PLAY_CLASSIC | PLAY_MIXED);
 }
