@@ -162,7 +162,8 @@ class Play:
 
 def all_played(broker, cases, args):
     names, first = prepared(broker.address)
-    plays = [Play(World(broker.address, f"{PREFIX}g{number}", names, args.words), case, args.records) for number, _, case in cases]
+    plays = [Play(World(broker.address, f"{PREFIX}g{number}", names, args.words), case, args.records)
+             for number, _, case in cases]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(Play.step, plays))
         halves = [p for p in plays if p.rest]

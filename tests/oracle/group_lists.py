@@ -50,7 +50,8 @@ def find(w, version):
 def mine(w, version, **filters_of):
     """Only groups of this case, since others are being played."""
     found = w.server.ask_quietly("list_groups", version, **filters_of)
-    w.note(f"v{version} {filters_of}", found | {"groups": [g for g in found["groups"] if g["group_id"].startswith(f"{w.group}-")]})
+    w.note(f"v{version} {filters_of}", found | {
+        "groups": [g for g in found["groups"] if g["group_id"].startswith(f"{w.group}-")]})
 
 
 def several(w):
@@ -207,13 +208,15 @@ def describe_configs(w):
     w.note("all", configs(w, w.group))
     w.note("synonyms", configs(w, w.group, ["consumer.session.timeout.ms", "unknown"], include_synonyms=True))
     w.note("no name", configs(w, ""))
-    w.server.ask("describe_configs", 1, resources=[{"resource_type": GROUP, "resource_name": w.group, "configuration_keys": None}])
+    w.server.ask("describe_configs", 1, resources=[
+        {"resource_type": GROUP, "resource_name": w.group, "configuration_keys": None}])
     alter(w, w.group, (SET, "consumer.session.timeout.ms", "50000"), (SET, "consumer.heartbeat.interval.ms", "7000"))
     w.until(lambda: configs(w, w.group), lambda c: sum(x["value"] in ("50000", "7000") for x in c["configs"]) == 2, "both")
     a = consumer(w, "A")
     a.begin()
     w.server.ask("alter_configs", 2, validate_only=False, resources=[
-        {"resource_type": GROUP, "resource_name": w.group, "configs": [{"name": "consumer.heartbeat.interval.ms", "value": "8000"}]}])
+        {"resource_type": GROUP, "resource_name": w.group, "configs": [
+            {"name": "consumer.heartbeat.interval.ms", "value": "8000"}]}])
     w.until(lambda: configs(w, w.group), lambda c: any(x["value"] == "8000" for x in c["configs"]), "8000")
     w.note("described", configs(w, w.group))
     a.pulse(topic_partitions=owns(w, one=[0]))

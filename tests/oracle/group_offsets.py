@@ -145,7 +145,8 @@ def older_epochs(w):
 def fetches(w, version):
     a = w.member("A")
     a.fetch(version, {"one": [0]})
-    a.commit(9, [("one", 0, 7), ("three", 2, {"committed_offset": 5, "committed_leader_epoch": 0, "committed_metadata": "words"})])
+    a.commit(9, [("one", 0, 7), ("three", 2, {
+        "committed_offset": 5, "committed_leader_epoch": 0, "committed_metadata": "words"})])
     a.fetch(version, {"one": [0], "three": [0, 1, 2, 7, -1]})
     a.fetch(version, {"one": [0, 0]})
     a.fetch(version, {"one": []})
