@@ -7,6 +7,7 @@
  * BROKERS  Only what is felt at once, or has no effect at all, may be changed (config_is_dynamic); the rest is
  *          refused in words. Kafka takes keys that it does not know; here they are refused as in a file.
  * LISTS    APPEND and SUBTRACT work on what is set, else on the default; elements never stand twice.
+ * LIMITS   ALTERS_MAX keys of one thing.
  * MEMORY   Plans live in the request's arena, which is lent to core 0 meanwhile.
  */
 #include "broker/alter_config.h"
@@ -14,6 +15,9 @@
 #include "broker/config_value.h"
 #include "broker/names.h"
 #include "broker/topic_plan.h"
+
+/* More settings than there are keys of any kind: whoever names more means harm. */
+enum { ALTERS_MAX = 4096 };
 
 struct plan {
     struct config_alteration *a;
@@ -37,8 +41,11 @@ static bool refuse(struct plan *p, enum kafka_error error, struct bytes message)
 static bool check_doubles(struct plan *p)
 {
     int32_t count = p->a->count;
+    if (count > ALTERS_MAX) {
+        return refuse(p, KAFKA_INVALID_REQUEST,
+                      arena_format(p->arena, "More than %d settings of one thing.", ALTERS_MAX));
+    }
     struct name_at *names = ARENA_ARRAY(p->arena, struct name_at, count);
-
     if (names == NULL) {
         return false; /* the arena is exhausted: nobody is answered */
     }

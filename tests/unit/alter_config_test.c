@@ -5,7 +5,7 @@
 #include "broker/image_edit.h"
 #include "tests/harness/test.h"
 
-enum { ALTERS_MAX = 4 };
+enum { WISH_ALTERS_MAX = 4 };
 
 /* The topic "t" with retention.ms=7; broker 1 with background.threads=8; group "g" with heartbeats every 6 s. */
 static const struct image *image_or_die(void)
@@ -39,7 +39,7 @@ struct wish {
     struct {
         const char *key, *value;
         int8_t operation;
-    } alters[ALTERS_MAX];
+    } alters[WISH_ALTERS_MAX];
     bool replace;
 };
 
@@ -51,13 +51,13 @@ static struct bytes text(const char *s)
 /* What is planned lives in the arena, which gets a copy of what lay in the image. */
 static struct config_alteration plan(struct arena *arena, const struct wish *w)
 {
-    struct config_alter *alters = ARENA_ARRAY(arena, struct config_alter, ALTERS_MAX);
+    struct config_alter *alters = ARENA_ARRAY(arena, struct config_alter, WISH_ALTERS_MAX);
     struct config_alteration a = {
         .type = w->type, .name = bytes_of(w->name), .alters = alters, .replace = w->replace};
     const struct image *image = image_or_die();
     struct config *config = NULL;
 
-    while (a.count < ALTERS_MAX && w->alters[a.count].key != NULL) {
+    while (a.count < WISH_ALTERS_MAX && w->alters[a.count].key != NULL) {
         alters[a.count] =
             (struct config_alter){bytes_of(w->alters[a.count].key), text(w->alters[a.count].value),
                                   w->alters[a.count].operation};

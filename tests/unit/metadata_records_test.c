@@ -211,6 +211,10 @@ TEST(a_change_that_runs_out_of_memory_gives_no_image_and_leaks_nothing)
         enum err e = metadata_writer_begin(&w, config, NULL);
         if (e == OK) {
             write_topic(&w, 1, BYTES("t"), 40);
+            write_config(&w, RESOURCE_TOPIC, "t", "retention.ms", "5");
+            write_config(&w, RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "50000");
+            write_config(&w, RESOURCE_BROKER, "", "message.max.bytes", "5000");
+            write_config(&w, RESOURCE_BROKER, "", "log.segment.bytes", "5000000");
             e = metadata_writer_error(&w);
         }
         if (e == OK) {
@@ -224,5 +228,42 @@ TEST(a_change_that_runs_out_of_memory_gives_no_image_and_leaks_nothing)
             break;
         }
     }
+    config_free(config);
+}
+
+TEST(a_change_of_settings_that_runs_out_of_memory_leaves_the_image_before_it)
+{
+    struct config *config = config_or_die();
+    struct metadata_writer w;
+    struct bytes batch;
+    int32_t count = 0;
+
+    CHECK_OK(metadata_writer_begin(&w, config, NULL));
+    write_topic(&w, 1, BYTES("t"), 3);
+    write_config(&w, RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "50000");
+    const struct image *base = finish(&w, arena, NULL, &batch);
+    for (uint64_t nth = 1;; nth++) {
+        const struct image *image = NULL;
+        CHECK(nth < 300);
+        (void)mem_fail_nth(nth);
+        enum err e = metadata_writer_begin(&w, config, base);
+        if (e == OK) {
+            write_config(&w, RESOURCE_GROUP, "g", "consumer.session.timeout.ms", "51000");
+            write_config(&w, RESOURCE_BROKER, "1", "message.max.bytes", "5000");
+            e = metadata_writer_error(&w);
+        }
+        if (e == OK) {
+            e = metadata_writer_finish(&w, 1, image_version(base), &batch, &image);
+        }
+        bool reached = mem_fail_nth(0) == 0;
+        metadata_writer_drop(&w);
+        CHECK_EQ(e, reached ? ERR_NOMEM : OK);
+        image_unref(image);
+        CHECK_BYTES_EQ(image_group_configs(base, BYTES("g"), &count)->value, BYTES("50000"));
+        if (!reached) {
+            break;
+        }
+    }
+    image_unref(base);
     config_free(config);
 }
