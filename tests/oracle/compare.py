@@ -11,6 +11,8 @@ import argparse
 import contextlib
 import pathlib
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,16 +212,42 @@ def run(args, ours, theirs):
     return tests
 
 
-@contextlib.contextmanager
-def kafka(settings=()):
-    """A fresh Apache Kafka."""
-    oracle = str(HERE / "kafka")
-    with tempfile.TemporaryDirectory(prefix="weir-oracle-") as folder:
-        try:
-            yield subprocess.run([oracle, "start", folder, "-p", str(free_port()), *settings], check=True,
-                                 capture_output=True, text=True).stdout.strip()
-        finally:
-            subprocess.run([oracle, "stop", folder], check=False)
+class Kafka:
+    """A fresh Apache Kafka, gone at the end."""
+
+    def __init__(self):
+        self.folder, self.port = tempfile.mkdtemp(prefix="weir-oracle-"), two_free_ports()
+
+    def start(self, settings):
+        return self.run("start", self.folder, "-p", str(self.port), *settings).stdout.strip()
+
+    def restart(self, settings):
+        self.run("stop", self.folder)
+        return self.start(settings)
+
+    @staticmethod
+    def run(*arguments):
+        done = subprocess.run([str(HERE / "kafka"), *arguments], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"kafka {arguments[0]}: {done.stderr}")
+        return done
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if pathlib.Path(self.folder, "pid").exists():
+            self.run("stop", self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def two_free_ports():
+    """The first of two that follow each other: brokers' and controllers'."""
+    while True:
+        port = free_port()
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def main():
@@ -234,7 +262,7 @@ def main():
         tests.skip("answers like Apache Kafka's", f"{absent} is missing")
         tests.end()
     with contextlib.ExitStack() as stack:
-        theirs = args.theirs or stack.enter_context(kafka(SETTINGS))
+        theirs = args.theirs or stack.enter_context(Kafka()).start(SETTINGS)
         ours = args.ours or stack.enter_context(Node(*SETTINGS)).at
         tests = run(args, ours, theirs)
     tests.end()

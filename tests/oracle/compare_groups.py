@@ -13,11 +13,7 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import types
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,7 +24,8 @@ import group_cases  # noqa: E402
 import group_records  # noqa: E402
 import group_restart  # noqa: E402
 from group_world import Names, World  # noqa: E402
-from node import Node, Tests, free_port, missing  # noqa: E402
+from compare import Kafka  # noqa: E402
+from node import Node, Tests, missing  # noqa: E402
 
 SETTINGS = ["auto.create.topics.enable=false", "num.partitions=1", "group.initial.rebalance.delay.ms=0", "group.max.size=4",
             "group.min.session.timeout.ms=1000", "group.max.session.timeout.ms=60000", "group.consumer.max.size=4",
@@ -57,41 +54,6 @@ class Broker:
     def restart(self):
         self.address = self.node and self.node.restart(SETTINGS + group_restart.AGAIN)
         return self.address
-
-
-class Kafka:
-    def __init__(self):
-        self.folder, self.port = tempfile.mkdtemp(prefix="weir-oracle-"), two_free_ports()
-
-    def start(self, settings):
-        return self.run("start", self.folder, "-p", str(self.port), *settings).stdout.strip()
-
-    def restart(self, settings):
-        self.run("stop", self.folder)
-        return self.start(settings)
-
-    @staticmethod
-    def run(*arguments):
-        done = subprocess.run([str(HERE / "kafka"), *arguments], check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"kafka {arguments[0]}: {done.stderr}")
-        return done
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.run("stop", self.folder)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def two_free_ports():
-    """The first of two that follow each other."""
-    while True:
-        port = free_port()
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port + 1))
-            return port
 
 
 class Weir(Node):

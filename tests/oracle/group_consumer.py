@@ -45,11 +45,14 @@ def cases():
     yield "ConsumerGroupHeartbeat: static member leaves for good", static_for_good
     yield "ConsumerGroupHeartbeat: patterns", patterns
     yield "ConsumerGroupHeartbeat: pattern and names", pattern_and_names
-    for pattern in ("(", "[", "a(?=b)", "\\1", "*", "", "a{2,1}", "(?P<n>a)", "(?i)ONE", "^one$", "on", "\\d", "a\\C", "(?<n>a)"):
+    for pattern in PATTERNS:
         yield f"ConsumerGroupHeartbeat: pattern {pattern!r}", lambda w, p=pattern: one_pattern(w, p)
     yield "ConsumerGroupDescribe: others", describe_others
     yield "ConsumerGroupDescribe: v0", describe_v0
 
+
+PATTERNS = ("(", "[", "a(?=b)", "\\1", "*", "", "a{2,1}", "(?P<n>a)", "(?i)ONE", "^one$", "on", "\\d", "a\\C", "(?<n>a)",
+            "one|six", "o.e", "[[:alpha:]]+", "\\Qone\\E", "o{1001}", "(?s)o.*", "\\pL+", "one\\z", "(?:one)?", "\\bone")
 
 BAD = {
     "empty group id": {"group_id": ""},

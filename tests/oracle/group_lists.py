@@ -97,7 +97,8 @@ def describes(w, version):
     several(w)
     groups = [f"{w.group}-{s}" for s in ("stable", "empty", "completing", "commit", "consumer", "connect", "none")]
     w.server.ask("describe_groups", version, groups=groups, include_authorized_operations=False)
-    w.server.ask("describe_groups", version, groups=[f"{w.group}-stable", f"{w.group}-none"], include_authorized_operations=True)
+    w.server.ask("describe_groups", version, groups=[f"{w.group}-stable", f"{w.group}-none"],
+                 include_authorized_operations=True)
     w.server.ask("describe_groups", version, groups=[])
     w.server.ask("describe_groups", version, groups=[f"{w.group}-no"] * 2)
 

@@ -75,7 +75,8 @@ def of_member(w, version):
     a.commit(version)
     for fields in ({"generation_id_or_member_epoch": a.generation + 1}, {"generation_id_or_member_epoch": a.generation - 1},
                    {"generation_id_or_member_epoch": -1}, {"member_id": STRANGER}, {"member_id": ""},
-                   {"member_id": "", "generation_id_or_member_epoch": -1}, {"group_instance_id": "who"} if version >= 7 else {}):
+                   {"member_id": "", "generation_id_or_member_epoch": -1},
+                   {"group_instance_id": "who"} if version >= 7 else {}):
         a.commit(version, **fields)
     a.leave()
     a.commit(version)

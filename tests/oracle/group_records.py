@@ -69,7 +69,8 @@ def plain(value):
 
 
 def in_runs(records):
-    """Records of one type that follow each other, of several members say, in the order of their keys: it is anybody's choice."""
+    """Records of one type that follow each other, of several members say, are put in the order of their keys: theirs is
+    anybody's choice."""
     out = []
     for _, run in itertools.groupby(records, lambda r: (r["type"], r.get("value") is None)):
         out += sorted(run, key=lambda r: str(r["key"]))

@@ -95,7 +95,8 @@ def deleted(w):
 def offsets(w):
     topic = w.topic("two", 2)
     a = w.member("A")
-    a.commit(9, [(topic, 0, 7), (topic, 1, {"committed_offset": 5, "committed_leader_epoch": 2, "committed_metadata": "words"})])
+    a.commit(9, [(topic, 0, 7), (topic, 1, {
+        "committed_offset": 5, "committed_leader_epoch": 2, "committed_metadata": "words"})])
     a.commit(4, [("one", 0, 3)], retention_time_ms=3600000)
     a.commit(9, [(topic, 0, 8), ("three", 1, 9)])
     w.server.ask("offset_delete", 0, group_id=w.group, topics=[{"name": "three", "partitions": [{"partition_index": 1}]}])

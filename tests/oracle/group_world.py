@@ -25,7 +25,8 @@ WAIT_S = 15
 RANDOM_IDS = (re.compile(r"^(.*-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
               re.compile(r"^()[\w-]{22}$"))
 NOWHERE = "00000000-0000-0000-0000-000000000000"
-SORT_BY = ("key", "group_id", "name", "topic_name", "topic", "topic_id", "member_id", "partition_index", "resource_name", "group")
+SORT_BY = ("key", "group_id", "name", "topic_name", "topic", "topic_id", "member_id", "partition_index",
+           "resource_name", "group")
 AS_THEY_CAME = ("protocols", "supported_protocols", "records")
 SETS = ("partitions", "subscribed_topic_names", "topics")  # of plain values
 APIS, APIS_LOCK = {}, threading.Lock()
