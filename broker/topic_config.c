@@ -10,6 +10,8 @@
 #include "broker/config_view.h"
 #include "protocol/compression.h"
 
+#include <stdio.h>
+
 enum err topic_config_check(enum topic_config_key key, struct bytes value, struct arena *arena,
                             struct bytes *why)
 {
@@ -30,9 +32,12 @@ static enum config_key parse_synonym(struct bytes element, int64_t *factor)
     return config_find(element);
 }
 
+/* Where a number is written that was multiplied. */
+enum { NUMBER_BYTES = 24 };
+
 struct synonyms {
     const struct config_view *view;
-    struct arena *arena;
+    char *room; /* NUMBER_BYTES */
     enum config_level level;
     bool found;
     struct bytes value;
@@ -55,15 +60,18 @@ static void use_if_set(void *context, struct bytes element)
     s->value = value;
     if (factor != 1 && config_number(config_info(key)->type, value, &number) &&
         !__builtin_mul_overflow(number, factor, &number)) {
-        s->value = arena_format(s->arena, "%" PRId64, number < 0 ? -1 : number);
+        int len = snprintf(s->room, NUMBER_BYTES, "%" PRId64, number < 0 ? -1 : number);
+        ASSERT(len > 0 && len < NUMBER_BYTES);
+        s->value = bytes_of(s->room);
     }
 }
 
-struct bytes topic_config_default(const struct config_view *v, enum topic_config_key key,
-                                  struct arena *arena, enum config_level *from)
+/* The value may be written in the room. */
+static struct bytes find_default(const struct config_view *v, enum topic_config_key key,
+                                 char room[NUMBER_BYTES], enum config_level *from)
 {
     const struct config_info *info = topic_config_info(key);
-    struct synonyms s = {.view = v, .arena = arena, .level = CONFIG_LEVEL_BROKER};
+    struct synonyms s = {.view = v, .room = room, .level = CONFIG_LEVEL_BROKER};
 
     for (; s.level < CONFIG_LEVEL_DEFAULT; s.level++) {
         config_list_each(bytes_of(info->broker_keys), use_if_set, &s);
@@ -76,10 +84,19 @@ struct bytes topic_config_default(const struct config_view *v, enum topic_config
     return bytes_of(info->default_text);
 }
 
+struct bytes topic_config_default(const struct config_view *v, enum topic_config_key key,
+                                  struct arena *arena, enum config_level *from)
+{
+    char room[NUMBER_BYTES];
+    struct bytes value = find_default(v, key, room, from);
+
+    return (const char *)value.at == room ? arena_copy(arena, value) : value;
+}
+
 struct resolver {
     const struct config_view *view;
     struct own_configs own;
-    struct arena arena;
+    char room[NUMBER_BYTES]; /* of the value that is being looked at */
 };
 
 static struct bytes resolve(struct resolver *r, enum topic_config_key key)
@@ -87,7 +104,7 @@ static struct bytes resolve(struct resolver *r, enum topic_config_key key)
     struct bytes value = own_config(r->own, bytes_of(topic_config_info(key)->name));
     enum config_level from;
 
-    return value.at != NULL ? value : topic_config_default(r->view, key, &r->arena, &from);
+    return value.at != NULL ? value : find_default(r->view, key, r->room, &from);
 }
 
 static int64_t resolve_i64(struct resolver *r, enum topic_config_key key)
@@ -129,7 +146,6 @@ void topic_settings_resolve(const struct config_view *v, struct own_configs own,
 {
     struct resolver r = {.view = v, .own = own};
 
-    arena_init(&r.arena, CONFIG_ARENA_BYTES);
     *out = (struct topic_settings){
         .cleanup = resolve_cleanup(&r),
         .segment_bytes = resolve_i64(&r, TOPIC_CONFIG_SEGMENT_BYTES),
@@ -152,5 +168,4 @@ void topic_settings_resolve(const struct config_view *v, struct own_configs own,
         .relaxed =
             bytes_equal(bytes_trim(resolve(&r, TOPIC_CONFIG_WEIR_DURABILITY)), BYTES("relaxed")),
     };
-    arena_deinit(&r.arena);
 }

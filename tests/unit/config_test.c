@@ -199,6 +199,10 @@ TEST(a_topic_setting_comes_from_topic_then_broker_then_default)
     CHECK_BYTES_EQ(topic_config_default(&v, TOPIC_CONFIG_RETENTION_MS, arena, &from),
                    BYTES("7200000"));
     CHECK_EQ(from, CONFIG_LEVEL_STATIC);
+    (void)mem_fail_nth(1);
+    topic_settings_resolve(&v, none, &s);
+    CHECK_EQ(mem_fail_nth(0), 1); /* it needed no memory */
+    CHECK_EQ(s.retention_ms, 7200000);
     CHECK_OK(config_set(c, BYTES("log.retention.ms"), BYTES("5000"), CONFIG_FROM_SET));
     topic_settings_resolve(&v, none, &s);
     CHECK_EQ(s.retention_ms, 5000);
