@@ -269,6 +269,34 @@ TEST(neither_a_commit_nor_a_fetch_is_answered_before_the_record_is_durable)
     fake_host_end(h);
 }
 
+TEST(an_answer_that_waits_says_what_was_there_when_it_was_asked_for)
+{
+    struct fake_host *h = host_with_topic(arena);
+
+    (void)rig_commit(h, COMMIT(.group = "g", .topic = "t", .offset = 5, .metadata = "first"));
+    h->slow = true;
+    (void)rig_commit_start(h, COMMIT(.group = "g", .topic = "t", .partition = 1));
+    struct fake_call *fetch = rig_fetch_start(h, 9, "g", "t", 0);
+    (void)rig_commit_start(h, COMMIT(.group = "g", .topic = "t", .offset = 6,
+                                     .metadata = "one that does not fit where the first was"));
+    fake_sync(h);
+    CHECK_EQ(rig_fetched(fetch).offset, 5);
+    CHECK_BYTES_EQ(rig_fetched(fetch).metadata, BYTES("first"));
+    fake_host_end(h);
+}
+
+TEST(a_fetch_does_not_wait_for_other_groups)
+{
+    struct fake_host *h = host_with_topic(arena);
+
+    (void)rig_commit(h, COMMIT(.group = "g", .topic = "t", .offset = 5));
+    h->slow = true;
+    (void)rig_commit_start(h, COMMIT(.group = "other", .topic = "t"));
+    CHECK_EQ(rig_fetch(h, 9, "g", "t", 0).offset, 5);
+    fake_sync(h);
+    fake_host_end(h);
+}
+
 TEST(a_commit_that_cannot_be_written_is_refused_and_what_was_there_stays)
 {
     struct fake_host *h = host_with_topic(arena);

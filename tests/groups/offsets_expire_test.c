@@ -2,6 +2,7 @@
  * goes with them.
  */
 #include "schema/group_records.h"
+#include "schema/join_group.h"
 #include "schema/offset_delete.h"
 #include "tests/groups/offsets_rig.h"
 
@@ -112,6 +113,27 @@ TEST(offsets_of_members_whose_topics_cannot_be_known_stay)
     fake_host_end(h);
 }
 
+TEST(while_members_join_nothing_expires)
+{
+    struct fake_host *h = host_that_expires(arena);
+    struct join_group_request r;
+
+    (void)rig_commit(h, COMMIT(.group = "g", .topic = "u", .offset = 2));
+    fake_wait(h, RETENTION_MS - SESSION_MS / 2);
+    rig_members(h, "g", "consumer", "t");
+    join_group_request_init(&r);
+    r.group_id = BYTES("g");
+    r.session_timeout_ms = r.rebalance_timeout_ms = 3 * SESSION_MS;
+    r.protocol_type = BYTES("consumer");
+    r.protocols = join_group_request_protocols_new(arena, 1);
+    r.protocols.at[0].name = BYTES("range");
+    struct fake_call *join = FAKE_RUN(h, group_join, join_group, 3, &r);
+    stay(h, SESSION_MS);
+    CHECK(!fake_answered(join));
+    CHECK_BYTES_EQ(rig_all(h, "g"), BYTES("t:3=0/0'' u:0=2/0''"));
+    fake_host_end(h);
+}
+
 TEST(what_does_not_fit_one_batch_expires_in_several)
 {
     enum { GROUPS = 30, PARTITIONS = 3000 };
@@ -206,6 +228,8 @@ TEST(an_offset_is_deleted_whether_or_not_it_is_there)
         CHECK_EQ(out->topics.at[0].partitions.at[1].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     }
     CHECK_EQ(fake_record_count(h), 3); /* two commits, one tombstone */
+    CHECK_EQ(group_find(h->groups, BYTES("g"))->offsets.count, 1);
+    CHECK_EQ(group_find(h->groups, BYTES("g"))->offsets.topics.len, 1);
     CHECK_BYTES_EQ(rig_all(h, "g"), BYTES("u:0=6/0''"));
     fake_restart(h);
     CHECK_BYTES_EQ(rig_all(h, "g"), BYTES("u:0=6/0''"));
