@@ -20,15 +20,20 @@ enum {
      * GROUP_MAX_SIZE_REACHED, as with group.max.size. */
     CLASSIC_MEMBERS_MAX = 100000,
     CLASSIC_PENDING_MAX = 100000,
-    /* The GroupMetadata record: assignments that make it larger are refused. */
-    CLASSIC_RECORD_BYTES_MAX = GROUPS_BATCH_BYTES_MAX / 2,
+    /* The GroupMetadata record: assignments that make it larger are refused. Kafka refuses what is larger than
+     * the topic's max.message.bytes, 1 MiB if nobody changed it. */
+    CLASSIC_RECORD_BYTES_MAX = 16 << 20,
+    /* Of a client id or instance id in the ids we make of it: an id has to fit a string of the protocol. */
+    CLASSIC_ID_PREFIX_BYTES_MAX = INT16_MAX - 64,
     /* Why a rebalance happened, as kept and written. */
     CLASSIC_REASON_BYTES_MAX = 512,
     /* A new member's JoinGroup waits so long at most: it cannot send heartbeats while it does not know its id. */
     CLASSIC_NEW_MEMBER_MS = 5 * 60 * 1000,
 };
 
-/* In the order of classic_state_name(). */
+static_assert((int)CLASSIC_RECORD_BYTES_MAX < (int)GROUPS_BATCH_BYTES_MAX,
+              "a generation is one batch");
+
 enum classic_state { CLASSIC_EMPTY, CLASSIC_PREPARING, CLASSIC_COMPLETING, CLASSIC_STABLE };
 
 /* The name of a protocol that members offer, "range". */

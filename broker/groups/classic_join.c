@@ -222,8 +222,9 @@ static void join_new(struct groups *g, struct group *group, struct group_call *c
         refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, BYTES(""));
         return;
     }
+    struct bytes name = is_static ? in->group_instance_id : c->client_id;
     struct bytes id =
-        group_new_member_id(g, c->arena, is_static ? in->group_instance_id : c->client_id);
+        group_new_member_id(g, c->arena, bytes_slice(name, 0, CLASSIC_ID_PREFIX_BYTES_MAX));
     if (id.at == NULL) { /* no memory for the answer */
         refuse(g, group, c, KAFKA_UNKNOWN_SERVER_ERROR, BYTES(""));
         return;

@@ -291,3 +291,23 @@ TEST(a_new_member_that_waits_too_long_is_told_to_try_again)
     CHECK_BYTES_EQ(joined(c)->member_id, BYTES(""));
     fake_host_end(h);
 }
+
+TEST(ids_fit_the_protocol_however_long_the_client_s_name)
+{
+    struct fake_host *h = classic_host(arena);
+    char *name = arena_alloc(arena, INT16_MAX + 1);
+    const struct join_group_response *r;
+
+    memset(name, 'n', INT16_MAX);
+    r = joined(JOIN(h, .client_id = name));
+    CHECK_EQ(r->error_code, KAFKA_MEMBER_ID_REQUIRED);
+    CHECK(r->member_id.len <= INT16_MAX && r->member_id.len > INT16_MAX - 64);
+    struct fake_call *a = JOIN(h, .id = r->member_id, .client_id = name),
+                     *b = JOIN(h, .instance = name);
+    fake_wait(h, 2 * DELAY_MS + 1);
+    CHECK_EQ(joined(b)->generation_id, 1);
+    CHECK_EQ(synced(classic_sync(h, joined(a), &joined(a)->members))->error_code, KAFKA_NONE);
+    fake_restart(h);
+    CHECK_EQ(classic_beat(h, joined(b)->member_id, 1), KAFKA_NONE);
+    fake_host_end(h);
+}

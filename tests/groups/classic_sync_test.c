@@ -1,4 +1,5 @@
 /* tests/groups/classic_sync_test.c: SyncGroup, Heartbeat, sessions and commits: the life of a generation. */
+#include "broker/groups/classic_internal.h"
 #include "tests/groups/classic_rig.h"
 
 /* Two members whose JoinGroup was answered; the first leads. */
@@ -336,7 +337,7 @@ TEST(an_assignment_too_large_to_keep_is_refused)
     in.assignments = sync_group_request_assignments_new(arena, 1);
     in.assignments.at[0].member_id = m[1]->member_id;
     in.assignments.at[0].assignment =
-        (struct bytes){arena_alloc(arena, GROUPS_BATCH_BYTES_MAX / 2), GROUPS_BATCH_BYTES_MAX / 2};
+        (struct bytes){arena_alloc(arena, CLASSIC_RECORD_BYTES_MAX), CLASSIC_RECORD_BYTES_MAX};
     CHECK_EQ(sync_error(h, in, 3), KAFKA_UNKNOWN_SERVER_ERROR);
     CHECK_EQ(synced(follower)->error_code, KAFKA_UNKNOWN_SERVER_ERROR);
     CHECK_BYTES_EQ(classic_state(h), BYTES("PreparingRebalance"));
