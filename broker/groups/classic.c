@@ -217,6 +217,7 @@ struct classic_member *classic_member_replace(struct groups *g, struct classic_m
     m->session_timeout_ms = old->session_timeout_ms;
     m->offers = old->offers;
     m->offer_count = old->offer_count;
+    m->offer_bytes = old->offer_bytes;
     m->assignment = old->assignment;
     m->sync_missing = old->sync_missing;
     old->offers = NULL;

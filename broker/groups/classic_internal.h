@@ -23,6 +23,10 @@ enum {
     /* The GroupMetadata record: assignments that make it larger are refused. Kafka refuses what is larger than
      * the topic's max.message.bytes, 1 MiB if nobody changed it. */
     CLASSIC_RECORD_BYTES_MAX = 16 << 20,
+    /* Protocols that a member may offer, and bytes of metadata of all members: whoever brings more has nothing in
+     * common with the group. Clients offer a handful, and what is chosen of them has to fit the record. */
+    CLASSIC_OFFERS_MAX = 1000,
+    CLASSIC_OFFER_BYTES_MAX = 4 * CLASSIC_RECORD_BYTES_MAX,
     /* Of a client id or instance id in the ids we make of it: an id has to fit a string of the protocol. */
     CLASSIC_ID_PREFIX_BYTES_MAX = INT16_MAX - 64,
     /* Why a rebalance happened, as kept and written. */
@@ -60,6 +64,7 @@ struct classic_member {
     int32_t rebalance_timeout_ms, session_timeout_ms;
     struct classic_offer *offers; /* one allocation with what they point to */
     int32_t offer_count;
+    uint32_t offer_bytes; /* of metadata */
     bool pending;
     bool is_new;                    /* it has not seen the answer of its first JoinGroup */
     bool sync_missing;              /* it has not asked for the assignment of this generation */
@@ -83,6 +88,7 @@ struct classic_group {
     int32_t joins;         /* members whose JoinGroup waits */
     int32_t syncs_missing; /* members with sync_missing */
     uint32_t pass;
+    size_t offer_bytes; /* of all members */
     struct group_timer timer;
     int64_t delay_ms, remaining_ms; /* of the initial wait */
     uint64_t pause_from_us;         /* when PreparingRebalance began */

@@ -81,19 +81,28 @@ void classic_offers_drop(struct classic_member *m)
         give_back(m->group->classic, m->offers[i].protocol);
     }
     mem_free(m->offers);
+    m->group->classic->offer_bytes -= m->offer_bytes;
     m->offers = NULL;
     m->offer_count = 0;
+    m->offer_bytes = 0;
+}
+
+static size_t metadata_bytes(const struct join_group_request_protocols *p)
+{
+    size_t bytes = 0;
+
+    for (int32_t i = 0; i < p->len; i++) {
+        bytes += p->at[i].metadata.len;
+    }
+    return bytes;
 }
 
 void classic_offers_set(struct groups *g, struct classic_member *m,
                         const struct join_group_request_protocols *p)
 {
-    size_t bytes = (size_t)p->len * sizeof(struct classic_offer);
+    size_t bytes = metadata_bytes(p);
+    struct classic_offer *offers = mem_alloc((size_t)p->len * sizeof(*offers) + bytes + 1);
 
-    for (int32_t i = 0; i < p->len; i++) {
-        bytes += p->at[i].metadata.len;
-    }
-    struct classic_offer *offers = mem_alloc(bytes + 1);
     if (offers == NULL) {
         groups_break(g);
         return;
@@ -116,6 +125,8 @@ void classic_offers_set(struct groups *g, struct classic_member *m,
     classic_offers_drop(m);
     m->offers = offers;
     m->offer_count = p->len;
+    m->offer_bytes = (uint32_t)bytes;
+    m->group->classic->offer_bytes += bytes;
     count(m, 1);
 }
 
@@ -140,6 +151,10 @@ bool classic_accepts(const struct groups *g, const struct group *group, struct b
 {
     const struct classic_group *cg = group->classic;
 
+    if (p->len > CLASSIC_OFFERS_MAX ||
+        cg->offer_bytes + metadata_bytes(p) > CLASSIC_OFFER_BYTES_MAX) {
+        return false;
+    }
     if (cg->state == CLASSIC_EMPTY) {
         return type.len > 0 && p->len > 0;
     }

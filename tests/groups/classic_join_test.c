@@ -1,4 +1,5 @@
 /* tests/groups/classic_join_test.c: JoinGroup: who comes in, who does not, and what waits for what. */
+#include "broker/groups/classic_internal.h"
 #include "tests/groups/classic_rig.h"
 
 TEST(the_first_member_waits_for_more_and_leads)
@@ -120,6 +121,35 @@ TEST(who_has_no_protocol_in_common_does_not_come_in)
              KAFKA_INCONSISTENT_GROUP_PROTOCOL);
     fake_wait(h, 3 * DELAY_MS);
     CHECK_BYTES_EQ(joined(a)->protocol_name, BYTES("sticky"));
+    fake_host_end(h);
+}
+
+/* A JoinGroup with so many protocols of so many bytes of metadata each. */
+static enum kafka_error join_offering(struct fake_host *h, int32_t count, size_t bytes)
+{
+    struct join_group_request in;
+
+    join_group_request_init(&in);
+    in.group_id = BYTES("g");
+    in.session_timeout_ms = SESSION_MS;
+    in.protocol_type = BYTES("consumer");
+    in.protocols = join_group_request_protocols_new(h->arena, count);
+    for (int32_t i = 0; i < count; i++) {
+        in.protocols.at[i].name = arena_format(h->arena, "p%d", i);
+        in.protocols.at[i].metadata = (struct bytes){arena_alloc(h->arena, bytes), bytes};
+    }
+    return joined(FAKE_RUN(h, group_join, join_group, 4, &in))->error_code;
+}
+
+TEST(nobody_offers_without_end)
+{
+    struct fake_host *h = classic_host(arena);
+
+    CHECK_EQ(join_offering(h, CLASSIC_OFFERS_MAX, 0), KAFKA_MEMBER_ID_REQUIRED);
+    CHECK_EQ(join_offering(h, CLASSIC_OFFERS_MAX + 1, 0), KAFKA_INCONSISTENT_GROUP_PROTOCOL);
+    CHECK_EQ(join_offering(h, 9, CLASSIC_OFFER_BYTES_MAX / 9), KAFKA_MEMBER_ID_REQUIRED);
+    CHECK_EQ(join_offering(h, 9, CLASSIC_OFFER_BYTES_MAX / 9 + 1),
+             KAFKA_INCONSISTENT_GROUP_PROTOCOL);
     fake_host_end(h);
 }
 

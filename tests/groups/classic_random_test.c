@@ -49,6 +49,7 @@ static void check(struct run *r)
 {
     struct group *group = group_find(r->h->groups, BYTES("g"));
     int32_t joins = 0, missing = 0;
+    size_t bytes = 0;
     bool led = false;
 
     if (r->h->lost || group == NULL) {
@@ -61,10 +62,12 @@ static void check(struct run *r)
         check_member(cg, m);
         joins += m->join != NULL;
         missing += m->sync_missing;
+        bytes += m->offer_bytes;
         led = led || m == cg->leader;
     }
     CHECK_EQ(joins, cg->joins);
     CHECK_EQ(missing, cg->syncs_missing);
+    CHECK_EQ(bytes, cg->offer_bytes);
     CHECK_EQ(led, !list_empty(&cg->members));
     CHECK_EQ(cg->by_id.len, cg->members.len + cg->pending.len);
     CHECK_EQ(cg->state == CLASSIC_EMPTY,

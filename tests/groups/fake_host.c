@@ -9,7 +9,7 @@
 #include "broker/image_edit.h"
 
 enum {
-    CALL_BYTES_MAX = 64 << 20,
+    CALL_BYTES_MAX = 256 << 20,
     TIMER_RUNS_MAX = 1 << 20,
     TIMERS_A_RUN = 64,
     START_US = 1000000,
