@@ -47,7 +47,7 @@ size_t consumer_member_count(const struct group *group);
 void consumer_put_tombstones(struct groups *g, struct group *group);
 
 void consumer_list(const struct group *group, struct group_listing *out);
-void consumer_describe(const struct group *group, struct arena *a,
+void consumer_describe(struct groups *g, const struct group *group, struct arena *a,
                        struct consumer_group_describe_response_group *out);
 
 /* Members of the classic protocol in such a group; the entries of classic_entry.c come here. Join may also find

@@ -87,7 +87,7 @@ void group_consumer_describe(struct groups *g, struct group_call *c)
     struct group *group = group_find(g, in->group_ids.at[c->at]);
 
     if (group != NULL && group->consumer != NULL) {
-        consumer_describe(group, c->arena, answer);
+        consumer_describe(g, group, c->arena, answer);
         answer->group_id = in->group_ids.at[c->at];
         if (in->include_authorized_operations) {
             answer->authorized_operations = AUTHORIZED_ALL;
