@@ -4,7 +4,7 @@
 file(GLOB groups_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/groups/*.c)
 file(GLOB groups_tested CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/broker/groups/*.c)
 file(GLOB groups_config CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/broker/config*.c)
-set(groups_used topic_config image metrics)
+set(groups_used group_config topic_config image metrics)
 list(TRANSFORM groups_used PREPEND ${CMAKE_SOURCE_DIR}/broker/)
 list(TRANSFORM groups_used APPEND .c)
 add_executable(weir_groups ${groups_tests} ${groups_tested} ${groups_config} ${groups_used})
