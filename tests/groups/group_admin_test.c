@@ -107,6 +107,21 @@ TEST(what_is_not_a_consumer_group_is_not_found_as_one)
     fake_host_end(h);
 }
 
+TEST(a_consumer_group_is_not_found_as_a_classic_one)
+{
+    struct fake_host *h = host_with_topic(arena);
+
+    CHECK(rig_heartbeat(h, "c", 0, "t") > 0);
+    CHECK_EQ(describe(h, 6, "c")->error_code, KAFKA_GROUP_ID_NOT_FOUND);
+    CHECK_BYTES_EQ(describe(h, 6, "c")->error_message, BYTES("Group c is not a classic group."));
+    CHECK_EQ(describe(h, 5, "c")->error_code, KAFKA_NONE);
+    CHECK_BYTES_EQ(describe(h, 5, "c")->group_state, BYTES("Dead"));
+    CHECK_EQ(describe_consumer(h, "c")->error_code, KAFKA_NONE);
+    CHECK_BYTES_EQ(describe_consumer(h, "c")->group_state, BYTES("Stable"));
+    CHECK_EQ(describe_consumer(h, "c")->members.len, 1);
+    fake_host_end(h);
+}
+
 static enum kafka_error delete_group(struct fake_host *h, const char *group)
 {
     struct delete_groups_request r;
@@ -153,6 +168,12 @@ TEST(a_group_with_members_is_not_deleted)
     CHECK_EQ(delete_group(h, ""), KAFKA_GROUP_ID_NOT_FOUND);
     rig_members(h, "g", "consumer", NULL);
     CHECK_EQ(delete_group(h, "g"), KAFKA_NONE);
+    (void)rig_heartbeat(h, "c", 0, "t");
+    CHECK_EQ(delete_group(h, "c"), KAFKA_NON_EMPTY_GROUP);
+    (void)rig_heartbeat(h, "c", -1, NULL);
+    CHECK_EQ(delete_group(h, "c"), KAFKA_NONE);
+    fake_restart(h);
+    CHECK_EQ(groups_count(h->groups), 0);
     fake_host_end(h);
 }
 
@@ -208,5 +229,11 @@ TEST(every_group_is_listed_with_type_and_state)
     text = BYTES("");
     groups_list(h->groups, note, &text);
     CHECK_BYTES_EQ(text, BYTES("[g consumer Stable classic]"));
+    rig_members(h, "g", "consumer", NULL);
+    CHECK_EQ(delete_group(h, "g"), KAFKA_NONE);
+    (void)rig_heartbeat(h, "c", 0, "t");
+    text = BYTES("");
+    groups_list(h->groups, note, &text);
+    CHECK_BYTES_EQ(text, BYTES("[c consumer Stable consumer]"));
     fake_host_end(h);
 }

@@ -168,6 +168,27 @@ TEST(a_group_with_members_takes_commits_of_members_only)
     fake_host_end(h);
 }
 
+TEST(a_consumer_group_takes_commits_of_its_members_in_their_epoch)
+{
+    struct fake_host *h = host_with_topic(arena);
+    int32_t epoch = rig_heartbeat(h, "g", 0, "t");
+
+    CHECK_EQ(rig_commit(h, COMMIT(.group = "g", .topic = "t")), KAFKA_UNKNOWN_MEMBER_ID);
+    CHECK_EQ(rig_commit(h, COMMIT(.group = "g", .topic = "t", .member = "m", .generation = epoch,
+                                  .version = 8)),
+             KAFKA_UNSUPPORTED_VERSION);
+    CHECK_EQ(
+        rig_commit(h, COMMIT(.group = "g", .topic = "t", .member = "m", .generation = epoch + 1)),
+        KAFKA_STALE_MEMBER_EPOCH);
+    CHECK(fake_record_last(h, &offset_commit_key_message) == NULL);
+    CHECK_EQ(rig_commit(h, COMMIT(.group = "g", .topic = "t", .member = "m", .generation = epoch,
+                                  .offset = 4)),
+             KAFKA_NONE);
+    fake_restart(h);
+    CHECK_EQ(rig_fetch(h, 9, "g", "t", 0).offset, 4);
+    fake_host_end(h);
+}
+
 TEST(partitions_that_exist_get_the_groups_error_and_others_their_own)
 {
     struct fake_host *h = host_with_topic(arena);

@@ -134,6 +134,26 @@ TEST(while_members_join_nothing_expires)
     fake_host_end(h);
 }
 
+TEST(in_a_consumer_group_topics_that_are_read_stay_until_it_is_left)
+{
+    struct fake_host *h = host_that_expires(arena);
+
+    (void)rig_commit(h, COMMIT(.group = "c", .topic = "t", .offset = 1));
+    (void)rig_commit(h, COMMIT(.group = "c", .topic = "u", .offset = 2));
+    int32_t epoch = rig_heartbeat(h, "c", 0, "t");
+    for (int64_t ms = 0; ms < RETENTION_MS + CHECK_MS; ms += SESSION_MS) {
+        CHECK_EQ(rig_heartbeat(h, "c", epoch, NULL), epoch);
+        fake_wait(h, SESSION_MS);
+    }
+    CHECK_BYTES_EQ(rig_all(h, "c"), BYTES("t:0=1/0''"));
+    (void)rig_heartbeat(h, "c", -1, NULL);
+    fake_wait(h, CHECK_MS);
+    CHECK(!is_there(h, "c"));
+    fake_restart(h);
+    CHECK(!is_there(h, "c"));
+    fake_host_end(h);
+}
+
 TEST(what_does_not_fit_one_batch_expires_in_several)
 {
     enum { GROUPS = 30, PARTITIONS = 3000 };
@@ -258,5 +278,12 @@ TEST(offsets_of_topics_that_members_read_are_not_deleted)
     CHECK_BYTES_EQ(rig_all(h, "g"), BYTES("t:0=5/0''"));
     rig_members(h, "g", "connect", "t");
     CHECK_EQ(delete_offset(h, "g", "t", 0)->error_code, KAFKA_NON_EMPTY_GROUP);
+    (void)rig_commit(h, COMMIT(.group = "c", .topic = "t", .offset = 5));
+    (void)rig_commit(h, COMMIT(.group = "c", .topic = "u", .offset = 6));
+    (void)rig_heartbeat(h, "c", 0, "t");
+    CHECK_EQ(delete_offset(h, "c", "t", 0)->topics.at[0].partitions.at[0].error_code,
+             KAFKA_GROUP_SUBSCRIBED_TO_TOPIC);
+    CHECK_EQ(delete_offset(h, "c", "u", 0)->topics.at[0].partitions.at[0].error_code, KAFKA_NONE);
+    CHECK_BYTES_EQ(rig_all(h, "c"), BYTES("t:0=5/0''"));
     fake_host_end(h);
 }

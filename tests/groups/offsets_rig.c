@@ -6,6 +6,7 @@
 #include "tests/groups/offsets_rig.h"
 
 #include "broker/groups/classic.h"
+#include "schema/consumer_group_heartbeat.h"
 #include "schema/consumer_protocol.h"
 #include "schema/heartbeat.h"
 
@@ -177,4 +178,24 @@ void rig_members(struct fake_host *h, const char *group, const char *type, const
     r.group_instance_id = topic == NULL ? BYTES_NULL : subscription_of(h->arena, topic);
     (void)fake_answer(FAKE_RUN(h, put_members, heartbeat, 4, &r));
     fake_restart(h);
+}
+
+int32_t rig_heartbeat(struct fake_host *h, const char *group, int32_t epoch, const char *topic)
+{
+    struct consumer_group_heartbeat_request r;
+
+    consumer_group_heartbeat_request_init(&r);
+    r.group_id = bytes_of(group);
+    r.member_id = BYTES("m");
+    r.member_epoch = epoch;
+    if (topic != NULL) {
+        r.rebalance_timeout_ms = SESSION_MS;
+        r.subscribed_topic_names = string_array_new(h->arena, 1);
+        r.subscribed_topic_names.at[0] = bytes_of(topic);
+        r.topic_partitions.len = 0;
+    }
+    const struct consumer_group_heartbeat_response *out =
+        fake_answer(FAKE_RUN(h, group_consumer_heartbeat, consumer_group_heartbeat, 1, &r));
+    CHECK_EQ(out->error_code, KAFKA_NONE);
+    return out->member_epoch;
 }

@@ -36,3 +36,7 @@ struct bytes rig_all(struct fake_host *h, const char *group);
 /* A record of GroupMetadata as if members had made a generation, and a restart that loads it. A member of type
  * "consumer" reads `topic`. topic NULL: no members, empty since now. */
 void rig_members(struct fake_host *h, const char *group, const char *type, const char *topic);
+
+/* A heartbeat of a member of a consumer group (KIP-848); epoch 0 joins and reads `topic`, else topic is NULL. Gives
+ * the member's epoch. */
+int32_t rig_heartbeat(struct fake_host *h, const char *group, int32_t epoch, const char *topic);
