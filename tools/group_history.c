@@ -3,14 +3,17 @@
  * WHY      "Why did it rebalance at four?" is answered by who came and who went just before.
  * FORMAT   A classic group writes one record for each generation, with all of its members: whoever is new in it joined,
  *          whoever is missing left. A consumer group writes a record for each member that comes or goes, and one for
- *          each epoch. A classic group that is empty keeps its generation.
+ *          each epoch. A classic group that is empty keeps its generation. A group that goes from one protocol to the
+ *          other is deleted and made anew in one batch, so with one time: that is told as converted, and who was there
+ *          stays.
  * OWNER    The arena that is given.
  */
 #include "tools/group_history.h"
 
 enum { ROOM_FIRST = 16 };
 
-static const char *const names[] = {"member", "joined", "left", "rebalanced", "empty", "deleted"};
+static const char *const names[] = {"member", "joined",  "left",     "rebalanced",
+                                    "empty",  "deleted", "converted"};
 
 const char *group_event_name(enum group_event_kind kind)
 {
@@ -19,7 +22,7 @@ const char *group_event_name(enum group_event_kind kind)
 
 void group_history_init(struct group_history *h, struct bytes group)
 {
-    *h = (struct group_history){.group = group, .epoch = -1};
+    *h = (struct group_history){.group = group, .epoch = -1, .forgotten_ms = -1};
 }
 
 /* ---- events and members ---- */
@@ -196,10 +199,23 @@ static enum err forget(struct group_history *h, struct arena *arena, const struc
         return OK;
     }
     TRY(tell_group(h, arena, r, GROUP_EVENT_DELETED));
+    h->forgotten_ms = r->timestamp_ms;
+    h->forgotten_members = h->member_count;
     h->member_count = 0;
     h->epoch = -1;
     h->begun = false;
     return OK;
+}
+
+/* What was deleted a moment ago goes on in the other protocol. */
+static void revive(struct group_history *h, const struct group_record *r)
+{
+    if (h->forgotten_ms >= 0 && h->forgotten_ms == r->timestamp_ms) {
+        h->events[h->count - 1].kind = GROUP_EVENT_CONVERTED;
+        h->member_count = h->forgotten_members;
+        h->begun = true;
+    }
+    h->forgotten_ms = -1;
 }
 
 enum err group_history_add(struct group_history *h, struct arena *arena,
@@ -207,6 +223,11 @@ enum err group_history_add(struct group_history *h, struct arena *arena,
 {
     if (!bytes_equal(r->group, h->group)) {
         return OK;
+    }
+    bool tells = r->kind == GROUP_RECORD_CLASSIC || r->kind == GROUP_RECORD_CONSUMER ||
+                 r->kind == GROUP_RECORD_MEMBER;
+    if (tells && !r->gone) {
+        revive(h, r);
     }
     switch (r->kind) {
     case GROUP_RECORD_CLASSIC:

@@ -17,6 +17,7 @@ enum group_event_kind {
     GROUP_EVENT_REBALANCED, /* a new generation or epoch */
     GROUP_EVENT_EMPTY,      /* the last member left */
     GROUP_EVENT_DELETED,
+    GROUP_EVENT_CONVERTED, /* from one protocol to the other, by its members */
 };
 
 struct group_event {
@@ -34,7 +35,9 @@ struct group_history {
     struct group_record_member *members;
     int32_t member_count, member_room;
     int32_t epoch;
-    bool begun; /* a state is known */
+    bool begun;           /* a state is known */
+    int64_t forgotten_ms; /* it was deleted then, and nothing came after; -1: no */
+    int32_t forgotten_members;
     struct group_event *events;
     int32_t count, room;
 };

@@ -139,6 +139,21 @@ TEST(a_deleted_group_begins_anew)
                    BYTES("joined a 1, rebalanced 1, deleted 1, joined a 1, rebalanced 1"));
 }
 
+TEST(a_group_that_changes_its_protocol_keeps_its_members)
+{
+    struct told t = begin(arena);
+
+    generation(&t, 1, "a", -1);
+    record(&t, GROUP_RECORD_CLASSIC, BYTES(""), true, -1);
+    t.now--; /* one batch, one time */
+    record(&t, GROUP_RECORD_MEMBER, BYTES("a"), false, -1);
+    t.now--;
+    record(&t, GROUP_RECORD_CONSUMER, BYTES(""), false, 1);
+    record(&t, GROUP_RECORD_MEMBER, BYTES("b"), false, -1);
+    CHECK_BYTES_EQ(events(&t), BYTES("joined a 1, rebalanced 1, converted 1, rebalanced 1, "
+                                     "joined b 1"));
+}
+
 TEST(records_of_other_groups_are_passed_over)
 {
     struct told t = begin(arena);
