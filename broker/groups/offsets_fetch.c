@@ -140,7 +140,7 @@ static void answer_old(struct arena *a, int16_t version,
     ASSERT(in->topics.len == 0 || in->topics.at != NULL);
     out->error_code = version >= ERROR_FROM ? in->error_code : KAFKA_NONE;
     out->topics = offset_fetch_response_topics_new(a, in->topics.len);
-    for (int32_t i = 0; i < out->topics.len; i++) {
+    for (int32_t i = 0; i < MIN(in->topics.len, out->topics.len); i++) {
         const struct offset_fetch_response_group_topic *from = &in->topics.at[i];
         struct offset_fetch_response_topic *to = &out->topics.at[i];
 
