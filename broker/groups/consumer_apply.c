@@ -332,6 +332,7 @@ static enum err apply_target(struct groups *g,
         }
     }
     consumer_parts_sort(parts);
+    m->targeted = v != NULL;
     return parts.len < count || !consumer_parts_copy(&m->target, parts) ? ERR_NOMEM : OK;
 }
 

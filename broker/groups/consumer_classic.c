@@ -162,11 +162,6 @@ static bool is_full(const struct groups *g, const struct group *group, struct by
            consumer_find(g, group, member_id) == NULL;
 }
 
-static struct bytes new_id(struct groups *g, struct arena *a, const struct group_call *c)
-{
-    return group_new_member_id(g, a, c->client_id);
-}
-
 void consumer_classic_join(struct groups *g, struct group *group, struct group_call *c)
 {
     const struct join_group_request *in = c->in;
@@ -174,6 +169,12 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
     struct consumer_refusal why;
     bool unknown = in->member_id.len == 0;
 
+    if (consumer_is_empty(group) && (!unknown || !accepts(group, in))) {
+        join_refuse(g, group, c,
+                    unknown ? KAFKA_INCONSISTENT_GROUP_PROTOCOL : KAFKA_UNKNOWN_MEMBER_ID,
+                    in->member_id);
+        return;
+    }
     if (consumer_is_empty(group)) {
         if (consumer_to_empty_classic(g, group)) {
             group_join(g, c); /* as to any classic group */
@@ -188,7 +189,7 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
         join_refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, in->member_id);
         return;
     }
-    struct bytes id = unknown ? new_id(g, c->arena, c) : in->member_id;
+    struct bytes id = unknown ? consumer_new_id(g, c->arena) : in->member_id;
     if (unknown && in->group_instance_id.at == NULL && c->version >= VERSION_ID_REQUIRED) {
         join_refuse(g, group, c, KAFKA_MEMBER_ID_REQUIRED, id);
         return;
@@ -222,10 +223,12 @@ static struct consumer_member *find_classic(struct groups *g, struct group *grou
                                     : consumer_find_instance(g, group, by->instance_id);
 
     *error = KAFKA_NONE;
-    if (m == NULL || !consumer_member_is_classic(m)) {
+    if (m == NULL) {
         *error = KAFKA_UNKNOWN_MEMBER_ID;
     } else if (!bytes_equal(m->id, by->member_id)) {
         *error = KAFKA_FENCED_INSTANCE_ID;
+    } else if (!consumer_member_is_classic(m)) {
+        *error = KAFKA_UNKNOWN_MEMBER_ID;
     } else if (by->generation != m->epoch) {
         *error = KAFKA_ILLEGAL_GENERATION;
     }

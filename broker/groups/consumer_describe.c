@@ -82,6 +82,26 @@ static void show_parts(const struct image *image, struct arena *a, struct consum
     }
 }
 
+/* With what it has not given up yet. */
+static struct consumer_parts held_by(struct arena *a, const struct consumer_member *m)
+{
+    struct consumer_parts all;
+
+    if (m->revoking.len == 0) {
+        return m->assigned;
+    }
+    all = consumer_parts_new(a, m->assigned.len + m->revoking.len);
+    if (all.len > 0) {
+        if (m->assigned.len > 0) {
+            memcpy(all.at, m->assigned.at, (size_t)m->assigned.len * sizeof(all.at[0]));
+        }
+        memcpy(all.at + m->assigned.len, m->revoking.at,
+               (size_t)m->revoking.len * sizeof(all.at[0]));
+        consumer_parts_sort(all);
+    }
+    return all;
+}
+
 static void show_member(const struct image *image, struct arena *a, const struct consumer_member *m,
                         struct consumer_group_describe_response_member *out)
 {
@@ -96,7 +116,7 @@ static void show_member(const struct image *image, struct arena *a, const struct
         out->subscribed_topic_names.at[i] = arena_copy(a, m->names.at[i]);
     }
     out->subscribed_topic_regex = m->regex.at == NULL ? BYTES("") : arena_copy(a, m->regex);
-    show_parts(image, a, m->assigned, &out->assignment);
+    show_parts(image, a, held_by(a, m), &out->assignment);
     show_parts(image, a, m->target, &out->target_assignment);
     out->member_type = consumer_member_is_classic(m) ? TYPE_CLASSIC : TYPE_CONSUMER;
 }
@@ -135,6 +155,9 @@ static enum kafka_error check_member(const struct consumer_member *m,
     }
     if (by->version < COMMIT_EPOCHS_FROM) {
         return KAFKA_UNSUPPORTED_VERSION;
+    }
+    if (m->epoch == EPOCH_LEAVE_STATIC) {
+        return KAFKA_NONE; /* gone for a while: its partitions are nobody else's */
     }
     return by->generation < 0 || by->generation > m->epoch ? KAFKA_STALE_MEMBER_EPOCH : KAFKA_NONE;
 }

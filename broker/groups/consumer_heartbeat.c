@@ -372,8 +372,8 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
     b->out->member_id = arena_copy(b->call->arena, m->id);
     b->out->member_epoch = m->epoch;
     b->out->heartbeat_interval_ms = (int32_t)consumer_heartbeat_ms(g, b->group);
-    if (b->in->member_epoch == EPOCH_JOIN || !consumer_parts_equal(before, m->assigned) ||
-        (is_full(b) && !consumer_parts_equal(owned.parts, m->assigned))) {
+    if (b->in->member_epoch == EPOCH_JOIN || is_full(b) ||
+        !consumer_parts_equal(before, m->assigned)) {
         assignment_set(b, m);
     }
     group_call_end(g, b->group, b->call);
@@ -405,14 +405,7 @@ void group_consumer_heartbeat(struct groups *g, struct group_call *c)
                                  .owned = owned_of(&b),
                                  .join = b.in->member_epoch == EPOCH_JOIN};
     if (a.member_id.len == 0) {
-        struct uuid id;
-        char text[UUID_TEXT_BYTES + 1];
-
-        g->host.random(g->host.context, id.at, sizeof(id.at));
-        id = uuid_random(bytes_hash((struct bytes){id.at, 8}, 1),
-                         bytes_hash((struct bytes){id.at, 16}, 2));
-        uuid_text(id, text);
-        a.member_id = arena_copy(c->arena, bytes_of(text));
+        a.member_id = consumer_new_id(g, c->arena);
     }
     struct consumer_member *m = consumer_arrive(g, b.group, &a, c->arena, &why);
     if (m != NULL) {

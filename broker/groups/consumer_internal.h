@@ -51,6 +51,7 @@ struct consumer_member {
     struct list_link link; /* members, in the order they came */
     struct group *group;
     bool named, instance_linked;
+    bool targeted;                               /* there is a record of its target */
     struct bytes id;                             /* owned, as are the next ones */
     struct bytes instance_id, rack_id, assignor; /* null: none */
     struct bytes client_id, client_host, regex;  /* regex "" or null: none */
@@ -223,6 +224,9 @@ void consumer_remove_all(struct groups *g, struct group *group, struct consumer_
                          int32_t count, struct bytes reason);
 
 /* ---- consumer_join.c: who comes in ---- */
+
+/* An id for a member that has none: a uuid in text. */
+struct bytes consumer_new_id(struct groups *g, struct arena *a);
 
 struct consumer_refusal {
     enum kafka_error error; /* NONE: not refused */

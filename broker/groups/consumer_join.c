@@ -3,7 +3,7 @@
  * WHO      A dynamic member is its id. A static one is its instance id: while the member that has it is there, nobody
  *          else may join with it; once that has left for a while (epoch -2), whoever comes with the instance id
  *          takes its place, assignment and all, under a new member id.
- * EPOCH    A request must carry the member's epoch. The one before is let through if the member owns nothing but what
+ * EPOCH    0 joins, also one who is there already. Any other request must carry the member's epoch. The one before is let through if the member owns nothing but what
  *          it was given: then the answer that told it the new one was lost.
  */
 #include "broker/groups/consumer_internal.h"
@@ -11,6 +11,16 @@
 static struct consumer_refusal refusal(enum kafka_error error, struct bytes message)
 {
     return (struct consumer_refusal){error, message};
+}
+
+struct bytes consumer_new_id(struct groups *g, struct arena *a)
+{
+    uint64_t random[2];
+    char text[UUID_TEXT_BYTES + 1];
+
+    g->host.random(g->host.context, random, sizeof(random));
+    uuid_text(uuid_random(random[0], random[1]), text);
+    return arena_copy(a, bytes_of(text));
 }
 
 /* ---- epochs ---- */
@@ -31,7 +41,7 @@ static struct consumer_refusal check_epoch(const struct consumer_member *m,
 {
     const char *how = a->epoch > m->epoch ? "greater" : "smaller";
 
-    if (a->classic || a->epoch == m->epoch ||
+    if (a->classic || a->join || a->epoch == m->epoch ||
         (a->epoch < m->epoch && a->epoch == m->previous_epoch &&
          owns_only_assigned(&a->owned, m))) {
         return refusal(KAFKA_NONE, BYTES_NULL);
@@ -87,7 +97,13 @@ static struct consumer_member *take_over(struct groups *g, struct consumer_membe
     profile.client_host = arena_copy(&g->scratch, profile.client_host);
     profile.regex = arena_copy(&g->scratch, profile.regex);
     profile.assignor = arena_copy(&g->scratch, profile.assignor);
-    profile.offers = NULL;
+    struct consumer_offer *offers =
+        ARENA_ARRAY(&g->scratch, struct consumer_offer, old->offer_count);
+    for (int32_t i = 0; offers != NULL && i < old->offer_count; i++) {
+        offers[i] = (struct consumer_offer){arena_copy(&g->scratch, old->offers[i].name),
+                                            arena_copy(&g->scratch, old->offers[i].metadata)};
+    }
+    profile.offers = old->offers == NULL ? NULL : offers;
     if (g->scratch.exhausted || !consumer_parts_copy(&target, old->target) ||
         !consumer_parts_copy(&assigned, old->assigned)) {
         consumer_parts_free(&target);
@@ -168,17 +184,39 @@ struct consumer_member *consumer_arrive(struct groups *g, struct group *group,
 
 /* ---- what it says of itself ---- */
 
+static bool is_among(const struct bytes *names, int32_t count, struct bytes name)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (bytes_equal(names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The request may name a topic twice. */
 static bool names_differ(const struct consumer_member *m, const struct consumer_profile *p)
 {
     int32_t found = 0;
 
+    if (p->names == m->names.at) {
+        return false;
+    }
     for (int32_t i = 0; i < p->name_count; i++) {
         if (!consumer_names_has(m->names, p->names[i])) {
             return true;
         }
         found++;
     }
-    return found != m->names.len;
+    if (found == m->names.len) {
+        return false;
+    }
+    for (int32_t i = 0; i < m->names.len; i++) {
+        if (!is_among(p->names, p->name_count, m->names.at[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool text_differs(struct bytes a, struct bytes b)
@@ -204,14 +242,14 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
                           const struct consumer_profile *p)
 {
     bool topics = names_differ(m, p);
-    bool regex = !bytes_equal(m->regex, p->regex);
+    bool regex = m->regex.len != p->regex.len || !bytes_equal(m->regex, p->regex);
     /* From one expression to another, or to none; a first one changes things when it is resolved. */
     bool had_regex = m->regex.len > 0;
     bool assignor = m->named && text_differs(m->assignor, p->assignor);
 
     if (!m->named || topics || regex || assignor || text_differs(m->rack_id, p->rack_id) ||
         text_differs(m->instance_id, p->instance_id) || text_differs(m->client_id, p->client_id) ||
-        text_differs(m->client_host, p->client_host) || text_differs(m->regex, p->regex) ||
+        text_differs(m->client_host, p->client_host) ||
         m->rebalance_timeout_ms != p->rebalance_timeout_ms || offers_differ(m, p)) {
         consumer_put_member(g, m->group, m->id, p);
     }

@@ -120,7 +120,10 @@ static void upgrade_put(struct groups *g, struct group *group, const struct newc
     for (int32_t i = 0; i < count; i++) {
         consumer_put_member(g, group, list[i].id, &list[i].profile);
     }
-    consumer_put_epoch(g, group, generation, 0, BYTES("upgraded to the consumer protocol"));
+    if (!g->broken) {
+        consumer_put_epoch(g, group, generation, consumer_hash(g, group),
+                           BYTES("upgraded to the consumer protocol"));
+    }
     for (int32_t i = 0; i < count; i++) {
         consumer_put_target(g, group, list[i].id, list[i].assigned);
     }
@@ -193,7 +196,6 @@ struct consumer_refusal consumer_upgrade(struct groups *g, struct group *group, 
         group->consumer->epoch = generation;
         upgrade_put(g, group, list, count, generation);
         sessions_start(g, group);
-        group->consumer->topics_changed = true;
     }
     return (struct consumer_refusal){0};
 }

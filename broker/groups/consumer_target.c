@@ -352,7 +352,7 @@ static void plan_put(struct groups *g, struct group *group, const struct plan *p
                 (struct consumer_part){.topic_id = p->topics.at[from->assigned[k].topic]->id,
                                        .partition = from->assigned[k].partition};
         }
-        if (!consumer_parts_equal(target, p->members[i]->target)) {
+        if (!p->members[i]->targeted || !consumer_parts_equal(target, p->members[i]->target)) {
             consumer_put_target(g, group, p->members[i]->id, target);
         }
     }
