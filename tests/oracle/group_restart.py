@@ -4,7 +4,7 @@ Empty groups without offsets are gone soon then, in both: only what is waited fo
 """
 from group_classic import describe as describe_classic
 from group_classic import formed
-from group_consumer import consumer, describe, owns
+from group_consumer import consumer, describe, owns, resolved
 from group_lists import several
 from group_records import of_group
 from group_static import pair
@@ -138,8 +138,7 @@ def consumers_moving(w):
 def pattern(w):
     topic = w.topic("pattern", 2)
     a = consumer(w, "A")
-    a.begin(subscribed_topic_names=None, subscribed_topic_regex=topic)
-    w.until(a.pulse, lambda f: f["assignment"], "the topic")
+    resolved(w, a, None, topic, 1)
     yield
     a.pulse()
     describe(w)

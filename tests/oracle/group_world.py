@@ -71,11 +71,12 @@ class World:
             self.steps[f"{len(self.steps):02} {label}"] = value
 
     def call(self, identity, name):
-        """Names an id that a server made; keeps what stands before the random part."""
+        """Names an id that a server made, and what stands before the random part."""
         if identity and identity not in self.ids:
             found = next((m for m in (r.match(identity) for r in RANDOM_IDS) if m), None)
-            count = sum(1 for n in self.ids.values() if n.endswith(name) or f"{name}#" in n)
-            self.ids[identity] = ((found[1] or "") if found else "odd: ") + (f"{name}#{count + 1}" if count else name)
+            count = sum(1 for n in self.ids.values() if n.split()[0].split("#")[0] == name)
+            before = found[1] if found else "something odd"
+            self.ids[identity] = (f"{name}#{count + 1}" if count else name) + (f" behind {before}" if before else "")
 
     def comparable(self, value, key=None):
         if isinstance(value, dict):
