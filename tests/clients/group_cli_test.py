@@ -402,7 +402,7 @@ def a_thousand_groups_are_quick(node):
     for row in told:
         i = int(row["group"].split("-")[1])
         assert row["lag"] == 100 - i % 100 and row["lag_ms"] >= (99 - i % 100) * 1000, row
-    limit = 0.2 * (10 if "debug" in WEIR else 1)  # sanitizers take their time
+    limit = 0.2 if "release" in WEIR else 2  # sanitizers take their time
     assert best < limit, f"{best:.3f} s"
 
 
