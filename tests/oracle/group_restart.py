@@ -10,7 +10,7 @@ from group_records import of_group
 from group_static import pair
 
 AGAIN = ["offsets.retention.check.interval.ms=300", "group.initial.rebalance.delay.ms=600",
-         "group.consumer.session.timeout.ms=2000", "group.consumer.heartbeat.interval.ms=1000"]
+         "group.consumer.session.timeout.ms=5000", "group.consumer.heartbeat.interval.ms=1000"]
 
 
 def cases():
