@@ -1,6 +1,8 @@
 /* tests/sim/group_ask.c: requests on their way to the coordinator and answers on their way back.
  *
  * WAY      write -> (late, lost, repeated) -> read -> coordinator ... answer -> write -> (late, lost) -> read
+ * AGAIN    Heartbeats of the consumer protocol acknowledge: they come again only where the coordinator must see
+ *          that they are old.
  * SLEEP    A client whose process is stopped gets its answer when it goes on.
  * NO MEMORY A server whose arena for the call is exhausted closes the connection: the answer is lost.
  */
@@ -20,8 +22,6 @@
 #include "tests/sim/group_check.h"
 #include "tests/sim/group_world_internal.h"
 #include "tests/sim/sim_mem.h"
-
-extern group_operation group_consumer_heartbeat __attribute__((weak));
 
 enum { ARENA_BYTES = 16 << 20, LOST_US_MAX = 500000 };
 
@@ -166,12 +166,12 @@ void group_ask_free(struct group_ask *a)
     sim_release(a);
 }
 
-static uint64_t draw_delay(struct group_world *w)
+static uint64_t draw_delay(struct group_world *w, bool in_time)
 {
     const struct group_trouble *t = &w->trouble;
     uint64_t us = sim_random_below(w->random, t->delay_us_max + 1);
 
-    if (sim_random_chance(w->random, t->tail_ppm)) {
+    if (!in_time && sim_random_chance(w->random, t->tail_ppm)) {
         us += sim_random_below(w->random, t->tail_us_max + 1);
     }
     return us;
@@ -208,7 +208,8 @@ static void send_back(struct group_ask *a, bool lost)
         SCENARIO_CHECK(message_read(&r, &a->arena, m, a->version, a->answer) == OK,
                        "an answer of %s that does not parse", m->name);
     }
-    uint64_t delay = a->answer != NULL ? draw_delay(w) : sim_random_below(w->random, LOST_US_MAX);
+    uint64_t delay =
+        a->answer != NULL ? draw_delay(w, false) : sim_random_below(w->random, LOST_US_MAX);
     a->on_its_way = sim_after(w->sim, delay, deliver, a);
 }
 
@@ -318,6 +319,10 @@ static void arrive(void *context)
     }
     int64_t end = w->log_end;
     call_prepare(a);
+    if (a->is_repeat && a->in_time && !group_check_must_fence(w->check, a)) {
+        group_ask_free(a); /* one that could not have come again over a connection */
+        return;
+    }
     a->at_server = true;
     a->run_us = sim_now(w->sim);
     group_check_arrived(w->check, a);
@@ -341,6 +346,7 @@ static void repeat(struct group_ask *a)
     struct group_ask *again = group_ask_new(w, a->api, a->version);
 
     again->is_repeat = true;
+    again->in_time = a->in_time;
     again->who = a->who;
     again->bytes = arena_copy(&again->arena, a->bytes);
     again->on_its_way =
@@ -360,7 +366,7 @@ void group_ask_send(struct group_ask *a, void (*done)(struct group_ask *a), void
     if (sim_random_chance(w->random, w->trouble.lose_ppm)) {
         a->on_its_way = sim_after(w->sim, sim_random_below(w->random, LOST_US_MAX), deliver, a);
     } else {
-        a->on_its_way = sim_after(w->sim, draw_delay(w), arrive, a);
+        a->on_its_way = sim_after(w->sim, draw_delay(w, a->in_time), arrive, a);
     }
 }
 

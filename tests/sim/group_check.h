@@ -33,6 +33,8 @@ void group_check_released(struct group_check *c, struct group_ask *a);
 void group_check_cut(struct group_check *c, int64_t end);
 void group_check_loaded(struct group_check *c);
 void group_check_topic_gone(struct group_check *c, int32_t slot);
+/* A heartbeat of the consumer protocol that is of an earlier epoch, and owns what the member has no more. */
+bool group_check_must_fence(struct group_check *c, const struct group_ask *a);
 /* A member of the consumer protocol begins to own these. */
 void group_check_takes(struct group_check *c, const struct group_member *m, uint64_t slots);
 

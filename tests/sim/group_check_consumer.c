@@ -77,6 +77,15 @@ static void check_epoch(const struct consumer_seen *s,
                    (unsigned long long)s->assigned);
 }
 
+bool group_check_must_fence(struct group_check *c, const struct group_ask *a)
+{
+    const struct consumer_group_heartbeat_request *rq = a->call.in;
+    const struct consumer_seen *s = consumer_check_find(c, rq->member_id);
+
+    return s != NULL && !s->out && rq->member_epoch > 0 && rq->member_epoch < s->epoch &&
+           (rq->topic_partitions.len < 0 || (owned_in(c, rq) & ~s->assigned) != 0);
+}
+
 static void took(struct group_check *c, const struct group_ask *a)
 {
     const struct consumer_group_heartbeat_request *rq = a->call.in;
@@ -87,7 +96,8 @@ static void took(struct group_check *c, const struct group_ask *a)
 
     s->end_offset = c->world->log_end;
     if (rq->member_epoch < 0) {
-        s->out = true;
+        s->out = rq->member_epoch == -1; /* else it is away, and may come back */
+        s->epoch = 0;
         return;
     }
     uint64_t owned = owned_in(c, rq);
@@ -137,8 +147,9 @@ void group_check_takes(struct group_check *c, const struct group_member *m, uint
         }
         SCENARIO_CHECK((other->owned & slots) == 0 || now >= excused_at(c, other) ||
                            now >= excused_at(c, m),
-                       "member %d takes %llx, which member %d has", m->number,
-                       (unsigned long long)(other->owned & slots), other->number);
+                       "member %d takes %llx, which member %d has and may keep for %lld ms",
+                       m->number, (unsigned long long)(other->owned & slots), other->number,
+                       (long long)(excused_at(c, other) - now) / 1000);
     }
 }
 
@@ -151,7 +162,8 @@ static void commit_ran(struct group_check *c, const struct group_ask *a)
     if (s == NULL || a->server_arena.exhausted || group_check_error(a) != KAFKA_NONE) {
         return;
     }
-    SCENARIO_CHECK(!s->out, "a commit of a member that is out is taken");
+    SCENARIO_CHECK(!s->out, "a commit of member %.*s, which is out, is taken in epoch %d",
+                   BYTES_ARG(rq->member_id), rq->generation_id_or_member_epoch);
     SCENARIO_CHECK(s->epoch == 0 || rq->generation_id_or_member_epoch <= s->epoch,
                    "a commit of epoch %d is taken in epoch %d", rq->generation_id_or_member_epoch,
                    s->epoch);

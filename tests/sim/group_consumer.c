@@ -12,6 +12,8 @@
 
 enum { PATIENCE_US = 4000000, RETRY_US_MAX = 400000 };
 
+static const uint64_t NEVER_US = UINT64_MAX / 2;
+
 static void owned_fill(struct group_ask *a, uint64_t owned)
 {
     struct consumer_group_heartbeat_request *rq = a->in;
@@ -56,6 +58,7 @@ static void lose_all(struct group_member *m)
     m->reconciling = false;
     m->state = GROUP_MEMBER_OUT;
     m->epoch = 0;
+    m->due_us = sim_now(m->world->sim) + sim_random_below(m->random, RETRY_US_MAX);
     m->error_count++;
 }
 
@@ -79,6 +82,9 @@ static void take_assignment(struct group_member *m,
     m->target = target;
     m->reconciling = true;
     m->give_up_us = sim_now(m->world->sim) + sim_random_below(m->random, m->slow_us_max + 1);
+    if ((m->owned & ~target) != 0 && sim_random_chance(m->random, m->stubborn_ppm)) {
+        m->give_up_us = NEVER_US; /* until it is thrown out */
+    }
     sim_note(m->world->sim, "member %d has %llx, is to have %llx in epoch %d", m->number,
              (unsigned long long)m->owned, (unsigned long long)target, m->epoch);
 }
@@ -173,6 +179,7 @@ static void heartbeat(struct group_member *m)
     } else {
         rq->topic_partitions.len = -1;
     }
+    a->in_time = true; /* what it says of owned partitions is true only until the next one */
     rq->instance_id = arena_copy(&a->arena, group_member_instance(m));
     if (all) {
         rq->rebalance_timeout_ms = m->options.rebalance_ms;

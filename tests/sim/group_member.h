@@ -41,9 +41,10 @@ struct group_member {
     struct group_ask *ask; /* under way */
     uint64_t ask_until_us, due_us;
     struct sim_event *step;
-    uint64_t error_count; /* answers that threw it out or asked it to join again */
-    uint32_t commit_ppm;  /* per heartbeat */
-    uint32_t slow_us_max; /* to give partitions up */
+    uint64_t error_count;  /* answers that threw it out or asked it to join again */
+    uint32_t commit_ppm;   /* per heartbeat */
+    uint32_t slow_us_max;  /* to give partitions up */
+    uint32_t stubborn_ppm; /* or it never does */
 
     /* classic */
     int16_t join_version;

@@ -374,3 +374,41 @@ void group_replay_check(struct group_world *w)
     sim_release(keys);
     sim_release(keep);
 }
+
+/* ---- for people ---- */
+
+static uint64_t bits_of(const struct group_world *w,
+                        const struct consumer_group_describe_response_assignment *assignment)
+{
+    uint64_t bits = 0;
+
+    for (int32_t i = 0; i < assignment->topic_partitions.len; i++) {
+        const struct consumer_group_describe_response_topic_partition *t =
+            &assignment->topic_partitions.at[i];
+        int32_t slot = group_world_slot_by_id(w, t->topic_id);
+        for (int32_t k = 0; slot >= 0 && k < t->partitions.len; k++) {
+            bits |= UINT64_C(1) << (slot * GROUP_TOPIC_PARTITIONS_MAX + t->partitions.at[k]);
+        }
+    }
+    return bits;
+}
+
+void group_replay_note(struct group_world *w)
+{
+    for (int32_t group = 0; group < GROUP_COUNT && group_world_serves(w); group++) {
+        struct group_ask *a = question(w, GROUP_ASK_CONSUMER_DESCRIBE, group);
+
+        group_ask_run(a, w->groups);
+        const struct consumer_group_describe_response_group *g =
+            &((const struct consumer_group_describe_response *)a->call.out)->groups.at[0];
+        sim_note(w->sim, "group %d: %.*s, epoch %d, target of epoch %d", group,
+                 BYTES_ARG(g->group_state), g->group_epoch, g->assignment_epoch);
+        for (int32_t i = 0; i < g->members.len; i++) {
+            const struct consumer_group_describe_response_member *m = &g->members.at[i];
+            sim_note(w->sim, "  %.*s epoch %d has %llx, is to have %llx", BYTES_ARG(m->member_id),
+                     m->member_epoch, (unsigned long long)bits_of(w, &m->assignment),
+                     (unsigned long long)bits_of(w, &m->target_assignment));
+        }
+        group_ask_ran(a);
+    }
+}

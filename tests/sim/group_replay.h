@@ -5,3 +5,5 @@
 
 /* Does nothing while no coordinator serves. */
 void group_replay_check(struct group_world *w);
+/* What the living coordinator says of its members of the consumer protocol, for the trace. */
+void group_replay_note(struct group_world *w);

@@ -29,6 +29,7 @@ enum {
     REBALANCE_MS_MIN = 5000,
     REBALANCE_MS_MAX = 20000,
     RETRY_MS = 15000, /* for a coordinator that starts, and for what members do late */
+    HEARTBEATS_MS = 3 * SESSION_MS_MAX / 3 + 1500,
     INSTANCE_COUNT = 3,
     NEVER_MS = 2000000000,
     WALL_JUMP_MS_MAX = 3600000,
@@ -46,7 +47,7 @@ struct play {
     bool consumer[GROUP_COUNT], cooperative[GROUP_COUNT];
     int32_t session_ms, delay_ms;
     bool expiry, mixed; /* mixed: both protocols in one group */
-    uint32_t slow_us_max;
+    uint32_t slow_us_max, stubborn_ppm;
 };
 
 static uint64_t below(struct play *p, uint64_t n)
@@ -113,7 +114,9 @@ static void member_start(struct play *p, int32_t group, int32_t instance)
     } else if (o.instance >= 0) {
         o.topics = 1 + (uint32_t)(4 * group + 3 * instance) % ((1 << GROUP_TOPIC_COUNT) - 1);
     }
-    group_member_new(&p->members, &o)->slow_us_max = p->slow_us_max;
+    struct group_member *m = group_member_new(&p->members, &o);
+    m->slow_us_max = p->slow_us_max;
+    m->stubborn_ppm = p->stubborn_ppm;
 }
 
 static void member_start_any(struct play *p)
@@ -334,6 +337,7 @@ static struct group_trouble draw_trouble(struct play *p)
         t.sync_us_max = 3000000;
     }
     p->slow_us_max = (which & 64) != 0 ? (uint32_t)below(p, 2 * REBALANCE_MS_MIN * 1000) : 100000;
+    p->stubborn_ppm = (which & 128) != 0 ? 200000 : 0;
     return t;
 }
 
@@ -349,6 +353,7 @@ static void calm(struct play *p)
     for (int32_t i = 0; i < p->members.count; i++) {
         struct group_member *m = p->members.at[i];
         m->slow_us_max = 10000;
+        m->stubborn_ppm = 0;
         if (m->alive && m->asleep_until_us > sim_now(w->sim)) {
             m->asleep_until_us = sim_now(w->sim);
             group_member_plan(m, 0);
@@ -396,22 +401,22 @@ static bool is_settled(void *context)
     return group_world_serves(((struct play *)context)->world);
 }
 
-static void settle(struct play *p)
+static void settle(struct play *p, uint64_t limit_ms)
 {
-    uint64_t limit_ms = (uint64_t)p->delay_ms + SESSION_MS_MAX + 2 * REBALANCE_MS_MAX + RETRY_MS;
-
     if (!sim_run_until(p->world->sim, is_settled, p, limit_ms * 1000)) {
         for (int32_t i = 0; i < p->members.count; i++) {
             const struct group_member *m = p->members.at[i];
             if (m->alive) {
-                sim_note(p->world->sim, "member %d of group %d: state %d epoch %d owned %llx",
-                         m->number, m->options.group, m->state, m->epoch,
+                sim_note(p->world->sim,
+                         "member %d of group %d: topics %x state %d epoch %d owned %llx", m->number,
+                         m->options.group, m->options.topics, m->state, m->epoch,
                          (unsigned long long)m->owned);
             }
         }
+        group_replay_note(p->world);
         const char *why = group_unsettled(p, 0);
         why = why == NULL ? group_unsettled(p, 1) : why;
-        SCENARIO_CHECK(false, "stuck for the sum of all time-outs: %s",
+        SCENARIO_CHECK(false, "stuck for %d ms: %s", (int)limit_ms,
                        why == NULL ? "the coordinator does not start" : why);
     }
 }
@@ -426,13 +431,32 @@ static uint64_t errors_of(const struct play *p)
     return n;
 }
 
+static uint64_t all_timeouts_ms(const struct play *p)
+{
+    return (uint64_t)p->delay_ms + SESSION_MS_MAX + 2 * REBALANCE_MS_MAX + RETRY_MS;
+}
+
+/* Where all are well, nobody is waited for: it takes a few heartbeats, no time-out. */
+static void stir(struct play *p)
+{
+    struct group_member *m = any_alive(p);
+
+    if (m != NULL && (m->options.consumer || m->options.instance < 0)) {
+        uint32_t all = (1 << GROUP_TOPIC_COUNT) - 1;
+        group_member_subscribe(m, m->options.topics == all ? 1 : all);
+        sim_run_for(p->world->sim, HEARTBEATS_MS * 1000ull);
+        settle(p, 1);
+    }
+}
+
 static void peace(struct play *p)
 {
     struct sim *s = p->world->sim;
 
     /* What is on its way from the time before may still stir the group once. */
     sim_run_for(s, (SESSION_MS_MAX + REBALANCE_MS_MAX) * 1000ull);
-    settle(p);
+    settle(p, all_timeouts_ms(p));
+    stir(p);
     uint64_t before = errors_of(p);
     sim_run_for(s, 5ull * SESSION_MS_MAX * 1000 / 2);
     SCENARIO_CHECK(errors_of(p) == before && is_settled(p),
@@ -558,7 +582,7 @@ static void play(struct scenario_run *run, uint32_t kinds)
         act(&p);
     }
     calm(&p);
-    settle(&p);
+    settle(&p, all_timeouts_ms(&p));
     peace(&p);
     end(&p);
 }

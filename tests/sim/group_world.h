@@ -119,6 +119,7 @@ struct group_ask {
     void *in;     /* the request as the client writes it */
     void *answer; /* what the client reads; NULL: lost */
     bool at_server, answered, released;
+    bool in_time;                      /* it does not come later than its client waits */
     bool is_repeat;                    /* nobody waits for it */
     uint64_t run_us;                   /* when the coordinator got it */
     int64_t written;                   /* end of the log, if its own operation wrote; else -1 */
