@@ -89,7 +89,7 @@ static enum err newcomer_make(struct groups *g, const struct classic_member *m,
     struct consumer_protocol_assignment assignment = {0};
     struct consumer_offer *offers = ARENA_ARRAY(a, struct consumer_offer, m->offer_count);
 
-    TRY(consumer_protocol_take_subscription(a, metadata, &subscription));
+    TRY(consumer_protocol_take_subscription(a, arena_copy(a, metadata), &subscription));
     if (m->assignment.len > 0) {
         TRY(consumer_protocol_take_assignment(a, arena_copy(a, m->assignment), &assignment));
     }
