@@ -113,6 +113,10 @@ static void advance(struct groups *g, struct consumer_member *m, struct consumer
         return;
     }
     consumer_put_current(g, m->group, m->id, &next);
+    /* Every step that asks for partitions gives the member its whole time for it. */
+    if (next.state == MEMBER_UNREVOKED) {
+        group_timer_stop(g, &m->rebalance);
+    }
 }
 
 void consumer_reconcile(struct groups *g, struct consumer_member *m, struct consumer_owned owned)
