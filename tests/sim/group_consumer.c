@@ -175,7 +175,8 @@ static void heartbeat(struct group_member *m)
         rq->subscribed_topic_names.len = -1;
     }
     if (all || m->owned != m->acked) {
-        owned_fill(a, m->epoch == 0 ? 0 : m->owned);
+        /* What it is about to take counts: it will not ask again. */
+        owned_fill(a, m->epoch == 0 ? 0 : m->reconciling ? m->owned | m->target : m->owned);
     } else {
         rq->topic_partitions.len = -1;
     }

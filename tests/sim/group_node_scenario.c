@@ -240,3 +240,8 @@ SCENARIO(a_group_at_a_node_skips_nothing_and_loses_no_commit, SIM_WITH_NET_ERROR
 {
     play(run, false);
 }
+
+SCENARIO(a_consumer_group_at_a_node_skips_nothing_and_loses_no_commit, SIM_WITH_NET_ERRORS)
+{
+    play(run, true);
+}

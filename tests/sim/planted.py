@@ -38,11 +38,16 @@ def must(command, **more):
 
 
 def copy_tree(to):
-    """Files that git knows, as they are in the working tree; unchanged ones keep their times."""
-    for name in must(["git", "-C", ROOT, "ls-files", "-z"]).split("\0"):
+    """Files that git knows, as they are in the working tree; unchanged ones keep their times, others go."""
+    names = {name for name in must(["git", "-C", ROOT, "ls-files", "-z"]).split("\0")
+             if name and os.path.isfile(os.path.join(ROOT, name))}
+    for folder, _, files in os.walk(to):
+        for name in files:
+            path = os.path.join(folder, name)
+            if os.path.relpath(path, to) not in names:
+                os.remove(path)
+    for name in sorted(names):
         source, target = os.path.join(ROOT, name), os.path.join(to, name)
-        if not name or not os.path.isfile(source):
-            continue
         with open(source, "rb") as f:
             text = f.read()
         if os.path.exists(target):
