@@ -171,7 +171,7 @@ def assignor_votes(w):
     a, b, c = consumer(w, "A"), consumer(w, "B"), consumer(w, "C")
     a.begin(["four"], server_assignor="range")
     describe(w)
-    b.begin(["four"])
+    b.begin(["four"], server_assignor="range")
     describe(w)
     c.begin(["four"], server_assignor="uniform")
     describe(w)

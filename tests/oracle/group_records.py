@@ -69,11 +69,11 @@ def plain(value):
 
 
 def in_runs(records):
-    """Records of one type that follow each other, of several members say, are put in the order of their keys: theirs is
-    anybody's choice."""
+    """Records of one type that follow each other, of several members say, are put in the order of their keys, tombstones
+    that follow each other by type as well: theirs is anybody's choice."""
     out = []
-    for _, run in itertools.groupby(records, lambda r: (r["type"], r.get("value") is None)):
-        out += sorted(run, key=lambda r: str(r["key"]))
+    for _, run in itertools.groupby(records, lambda r: "gone" if r["value"] is None else r["type"]):
+        out += sorted(run, key=lambda r: (r["type"], str(r["key"])))
     return out
 
 
