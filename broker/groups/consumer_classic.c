@@ -49,8 +49,8 @@ static bool accepts(const struct group *group, const struct join_group_request *
         list_for_each (&group->consumer->members, link) {
             const struct consumer_member *m =
                 CONTAINER_OF(link, const struct consumer_member, link);
-            all = all && (!consumer_member_is_classic(m) || bytes_equal(m->id, in->member_id) ||
-                          member_offers(m, in->protocols.at[i].name));
+            all = all &&
+                  (!consumer_member_is_classic(m) || member_offers(m, in->protocols.at[i].name));
         }
         if (all) {
             return true;
@@ -124,9 +124,11 @@ static void join_answer(struct groups *g, struct group *group, struct group_call
     out->member_id = arena_copy(c->arena, m->id);
 }
 
-static void join_serve(struct groups *g, struct group *group, struct group_call *c,
-                       struct consumer_member *m, const struct consumer_protocol_subscription *s)
+/* `replaces`: it has taken the place of a static member of the consumer protocol, perhaps of the last one. */
+static void join_serve(struct groups *g, struct group_call *c, struct consumer_member *m,
+                       const struct consumer_protocol_subscription *s, bool replaces)
 {
+    struct group *group = m->group;
     struct consumer_profile p = profile_of(g, c, m, s);
     bool is_new = !m->named;
     bool changed = consumer_profile_set(g, m, &p);
@@ -146,9 +148,8 @@ static void join_serve(struct groups *g, struct group *group, struct group_call 
     group_timer_stop(g, &m->rebalance);
     consumer_rebalance_start(g, m); /* until it asks for its assignment */
     join_answer(g, group, c, m);
-    if (consumer_may_downgrade(g, group)) {
-        /* It has taken the place of the last member of the consumer protocol. */
-        consumer_downgrade(g, group, true, BYTES_NULL);
+    if (replaces && consumer_may_downgrade(g, group, NULL, 0)) {
+        consumer_downgrade(g, group, &(struct consumer_downgrade){.stable = true});
     }
     group_call_end(g, group, c);
 }
@@ -169,10 +170,8 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
     struct consumer_refusal why;
     bool unknown = in->member_id.len == 0;
 
-    if (consumer_is_empty(group) && (!unknown || !accepts(group, in))) {
-        join_refuse(g, group, c,
-                    unknown ? KAFKA_INCONSISTENT_GROUP_PROTOCOL : KAFKA_UNKNOWN_MEMBER_ID,
-                    in->member_id);
+    if (consumer_is_empty(group) && !unknown) {
+        join_refuse(g, group, c, KAFKA_UNKNOWN_MEMBER_ID, in->member_id);
         return;
     }
     if (consumer_is_empty(group)) {
@@ -186,7 +185,7 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
         return;
     }
     if (!accepts(group, in)) {
-        join_refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, in->member_id);
+        join_refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, BYTES(""));
         return;
     }
     struct bytes id = unknown ? consumer_new_id(g, c->arena) : in->member_id;
@@ -196,18 +195,22 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
     }
     if (consumer_protocol_take_subscription(&g->scratch, in->protocols.at[0].metadata,
                                             &subscription) != OK) {
-        join_refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, in->member_id);
+        join_refuse(g, group, c, KAFKA_INCONSISTENT_GROUP_PROTOCOL, BYTES(""));
         return;
     }
     struct consumer_arrival a = {.member_id = id,
                                  .instance_id = in->group_instance_id,
                                  .join = unknown || in->group_instance_id.at == NULL,
                                  .classic = true};
+    const struct consumer_member *old =
+        in->group_instance_id.at == NULL ? NULL
+                                         : consumer_find_instance(g, group, in->group_instance_id);
+    bool replaces = old != NULL && !consumer_member_is_classic(old);
     struct consumer_member *m = consumer_arrive(g, group, &a, c->arena, &why);
     if (m != NULL) {
-        join_serve(g, group, c, m, &subscription);
+        join_serve(g, c, m, &subscription, replaces);
     } else if (!g->broken) {
-        join_refuse(g, group, c, why.error, in->member_id);
+        join_refuse(g, group, c, why.error, BYTES(""));
     }
 }
 
@@ -305,7 +308,12 @@ void consumer_classic_heartbeat(struct groups *g, struct group *group, struct gr
 
     if (m != NULL) {
         consumer_session_start(g, m);
-        if (m->epoch < group->consumer->epoch || m->state == MEMBER_UNREVOKED ||
+        /* A new epoch without a target waits for the heartbeat that computes it, if one can come. */
+        bool behind = m->epoch < group->consumer->target_epoch ||
+                      (m->epoch < group->consumer->epoch &&
+                       group->consumer->classic_count == (int32_t)group->consumer->members.len);
+
+        if (behind || m->state == MEMBER_UNREVOKED ||
             (m->state == MEMBER_UNRELEASED && !waits_for_others(g, m))) {
             error = KAFKA_REBALANCE_IN_PROGRESS;
             consumer_rebalance_start(g, m);

@@ -143,6 +143,11 @@ void consumer_describe(struct groups *g, const struct group *group, struct arena
 
 /* ---- offsets ---- */
 
+static enum kafka_error wrong_epoch(const struct consumer_member *m)
+{
+    return consumer_member_is_classic(m) ? KAFKA_ILLEGAL_GENERATION : KAFKA_STALE_MEMBER_EPOCH;
+}
+
 /* What concerns the member alone. */
 static enum kafka_error check_member(const struct consumer_member *m,
                                      const struct group_committer *by)
@@ -150,16 +155,12 @@ static enum kafka_error check_member(const struct consumer_member *m,
     if (m == NULL) {
         return KAFKA_UNKNOWN_MEMBER_ID;
     }
-    if (consumer_member_is_classic(m)) {
-        return by->generation == m->epoch ? KAFKA_NONE : KAFKA_ILLEGAL_GENERATION;
-    }
-    if (by->version < COMMIT_EPOCHS_FROM) {
+    if (!consumer_member_is_classic(m) && by->version < COMMIT_EPOCHS_FROM) {
         return KAFKA_UNSUPPORTED_VERSION;
     }
-    if (m->epoch == EPOCH_LEAVE_STATIC) {
-        return KAFKA_NONE; /* gone for a while: its partitions are nobody else's */
-    }
-    return by->generation < 0 || by->generation > m->epoch ? KAFKA_STALE_MEMBER_EPOCH : KAFKA_NONE;
+    return by->generation == m->epoch || (by->generation >= 0 && by->generation < m->epoch)
+               ? KAFKA_NONE
+               : wrong_epoch(m);
 }
 
 enum kafka_error consumer_check_commit(struct groups *g, struct group *group,
@@ -180,7 +181,7 @@ enum kafka_error consumer_check_commit(struct groups *g, struct group *group,
     if (t != NULL) {
         part = consumer_parts_find(m->assigned, t->id, partition);
     }
-    return part != NULL && part->epoch <= by->generation ? KAFKA_NONE : KAFKA_STALE_MEMBER_EPOCH;
+    return part != NULL && part->epoch <= by->generation ? KAFKA_NONE : wrong_epoch(m);
 }
 
 enum kafka_error consumer_check_fetch(struct groups *g, struct group *group, struct bytes member_id,

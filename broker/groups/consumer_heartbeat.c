@@ -195,8 +195,10 @@ static void leave_static(const struct beat *b, struct consumer_member *m)
     }
     consumer_put_current(b->g, b->group, m->id,
                          &(struct consumer_current){.epoch = EPOCH_LEAVE_STATIC,
-                                                    .state = MEMBER_STABLE,
-                                                    .assigned = kept});
+                                                    .previous_epoch = m->previous_epoch,
+                                                    .state = m->state,
+                                                    .assigned = kept,
+                                                    .revoking = m->revoking});
     consumer_parts_free(&kept);
 }
 
@@ -261,8 +263,12 @@ static bool refuse_full(const struct beat *b)
     int64_t max =
         MIN(groups_config(b->g, CONFIG_GROUP_CONSUMER_MAX_SIZE), (int64_t)CONSUMER_MEMBERS_MAX);
 
-    if ((int64_t)b->group->consumer->members.len < max ||
-        consumer_find(b->g, b->group, b->in->member_id) != NULL) {
+    bool known = b->in->instance_id.at == NULL
+                     ? consumer_find(b->g, b->group, b->in->member_id) != NULL
+                     : consumer_find_instance(b->g, b->group, b->in->instance_id) != NULL;
+
+    if (known || b->in->member_epoch != EPOCH_JOIN ||
+        (int64_t)b->group->consumer->members.len < max) {
         return false;
     }
     refuse(b, KAFKA_GROUP_MAX_SIZE_REACHED,

@@ -194,6 +194,8 @@ const struct assignor *consumer_assignor(const struct groups *g, const struct gr
 void consumer_target_update(struct groups *g, struct group *group);
 /* Resolves what is not resolved, or all if the time has come; may raise the group epoch. */
 void consumer_regex_refresh(struct groups *g, struct group *group);
+/* Does somebody subscribe by it, and are its topics known? */
+bool consumer_regex_is_resolved(const struct group *group, struct bytes text);
 /* Does the text parse? INVALID_REGULAR_EXPRESSION with the message in *why. */
 enum kafka_error consumer_regex_check(struct groups *g, struct arena *a, struct bytes text,
                                       struct bytes *why);
@@ -251,10 +253,17 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
 
 /* The classic group becomes one of the consumer protocol, with its members. */
 struct consumer_refusal consumer_upgrade(struct groups *g, struct group *group, struct arena *a);
-/* Are there members of the classic protocol only, and may the group become theirs? */
-bool consumer_may_downgrade(const struct groups *g, const struct group *group);
-/* It becomes a classic group of all its members. `stable`: nothing changes for them; else they rebalance. */
-void consumer_downgrade(struct groups *g, struct group *group, bool stable, struct bytes reason);
+/* Without these, are there members of the classic protocol only, and may the group become theirs? */
+bool consumer_may_downgrade(const struct groups *g, const struct group *group,
+                            struct consumer_member *const *leaving, int32_t count);
+struct consumer_downgrade {
+    struct consumer_member *const *leaving; /* who is not in it any more */
+    int32_t leaving_count;
+    bool stable; /* nothing changes for the others; else they rebalance, for this reason */
+    struct bytes reason;
+};
+/* It becomes a classic group. */
+void consumer_downgrade(struct groups *g, struct group *group, const struct consumer_downgrade *d);
 /* Partitions as a member of the classic protocol reads them, in the version of its subscription. */
 struct bytes consumer_assignment_bytes(struct groups *g, struct arena *a,
                                        struct consumer_parts parts, struct bytes subscription);

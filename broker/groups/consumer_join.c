@@ -81,8 +81,8 @@ static struct consumer_member *take_over(struct groups *g, struct consumer_membe
 {
     struct group *group = old->group;
     struct consumer_profile profile = consumer_profile_of(old);
-    struct consumer_current current = {.state = MEMBER_STABLE};
-    struct consumer_parts target = {0}, assigned = {0};
+    struct consumer_current current = {.state = old->state};
+    struct consumer_parts target = {0};
 
     /* The tombstones free what the old member has. */
     struct bytes id = arena_copy(&g->scratch, member_id);
@@ -105,18 +105,20 @@ static struct consumer_member *take_over(struct groups *g, struct consumer_membe
     }
     profile.offers = old->offers == NULL ? NULL : offers;
     if (g->scratch.exhausted || !consumer_parts_copy(&target, old->target) ||
-        !consumer_parts_copy(&assigned, old->assigned)) {
+        !consumer_parts_copy(&current.assigned, old->assigned) ||
+        !consumer_parts_copy(&current.revoking, old->revoking)) {
         consumer_parts_free(&target);
+        consumer_parts_free(&current.assigned);
         groups_break(g);
         return NULL;
     }
     consumer_put_member_tombstones(g, old);
     consumer_put_member(g, group, id, &profile);
     consumer_put_target(g, group, id, target);
-    current.assigned = assigned;
     consumer_put_current(g, group, id, &current);
     consumer_parts_free(&target);
-    consumer_parts_free(&assigned);
+    consumer_parts_free(&current.assigned);
+    consumer_parts_free(&current.revoking);
     return g->broken ? NULL : consumer_find(g, group, id);
 }
 
@@ -127,7 +129,7 @@ static struct consumer_refusal check_instance(const struct consumer_member *m,
     /* JoinGroup replaces whoever has the instance id; so may who changes over from it. */
     bool free = a->classic || consumer_member_is_classic(m) || m->epoch == EPOCH_LEAVE_STATIC;
 
-    if (a->join && !free && !same) {
+    if (a->join && !free) {
         return refusal(
             KAFKA_UNRELEASED_INSTANCE_ID,
             arena_format(arena,
@@ -243,9 +245,11 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
 {
     bool topics = names_differ(m, p);
     bool regex = m->regex.len != p->regex.len || !bytes_equal(m->regex, p->regex);
-    /* From one expression to another, or to none; a first one changes things when it is resolved. */
-    bool had_regex = m->regex.len > 0;
+    /* From one expression to another, or to none, or to one whose topics are known; else a first one changes things
+     * when it is resolved. */
+    bool known = m->regex.len > 0 || consumer_regex_is_resolved(m->group, p->regex);
     bool assignor = m->named && text_differs(m->assignor, p->assignor);
+    const struct assignor *before = assignor ? consumer_assignor(g, m->group) : NULL;
 
     if (!m->named || topics || regex || assignor || text_differs(m->rack_id, p->rack_id) ||
         text_differs(m->instance_id, p->instance_id) || text_differs(m->client_id, p->client_id) ||
@@ -253,5 +257,8 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
         m->rebalance_timeout_ms != p->rebalance_timeout_ms || offers_differ(m, p)) {
         consumer_put_member(g, m->group, m->id, p);
     }
-    return topics || (regex && had_regex) || assignor;
+    if (g->broken) {
+        return false;
+    }
+    return topics || (regex && known) || (assignor && consumer_assignor(g, m->group) != before);
 }

@@ -72,14 +72,16 @@ void consumer_remove_all(struct groups *g, struct group *group, struct consumer_
 {
     struct consumer_group *cg = group->consumer;
 
+    if (consumer_may_downgrade(g, group, members, count)) {
+        consumer_downgrade(g, group,
+                           &(struct consumer_downgrade){
+                               .leaving = members, .leaving_count = count, .reason = reason});
+        return;
+    }
     for (int32_t i = 0; i < count && !g->broken; i++) {
         consumer_put_member_tombstones(g, members[i]);
     }
     if (g->broken) {
-        return;
-    }
-    if (consumer_may_downgrade(g, group)) {
-        consumer_downgrade(g, group, false, reason);
         return;
     }
     cg->topics_changed = false;

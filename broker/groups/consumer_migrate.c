@@ -174,6 +174,13 @@ struct consumer_refusal consumer_upgrade(struct groups *g, struct group *group, 
     if (count > groups_config(g, CONFIG_GROUP_CONSUMER_MAX_SIZE)) {
         return not_upgraded(group, a, "the group size exceeds the consumer group maximum size");
     }
+    if (count == groups_config(g, CONFIG_GROUP_CONSUMER_MAX_SIZE)) {
+        return (struct consumer_refusal){
+            KAFKA_GROUP_MAX_SIZE_REACHED,
+            arena_format(
+                a, "The consumer group has reached its maximum capacity of %" PRId32 " members.",
+                count)};
+    }
     classic_refuse_waiting(g, group, KAFKA_REBALANCE_IN_PROGRESS);
     struct newcomer *list = ARENA_ARRAY(&g->scratch, struct newcomer, count);
     const struct classic_protocol *protocol = protocol_of(cg);
@@ -202,13 +209,28 @@ struct consumer_refusal consumer_upgrade(struct groups *g, struct group *group, 
 
 /* ---- down ---- */
 
-bool consumer_may_downgrade(const struct groups *g, const struct group *group)
+static bool is_leaving(const struct consumer_downgrade *d, const struct consumer_member *m)
+{
+    for (int32_t i = 0; i < d->leaving_count; i++) {
+        if (d->leaving[i] == m) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool consumer_may_downgrade(const struct groups *g, const struct group *group,
+                            struct consumer_member *const *leaving, int32_t count)
 {
     const struct consumer_group *cg = group->consumer;
+    int64_t left = (int64_t)cg->members.len - count;
+    int32_t classic = cg->classic_count;
 
-    return !list_empty(&cg->members) && cg->classic_count == (int32_t)cg->members.len &&
-           (policy(g) & MIGRATE_DOWN) != 0 &&
-           (int64_t)cg->members.len <= groups_config(g, CONFIG_GROUP_MAX_SIZE);
+    for (int32_t i = 0; i < count; i++) {
+        classic -= consumer_member_is_classic(leaving[i]);
+    }
+    return left > 0 && classic == left && (policy(g) & MIGRATE_DOWN) != 0 &&
+           left <= groups_config(g, CONFIG_GROUP_MAX_SIZE);
 }
 
 static struct bytes offer_of(const struct consumer_member *m, struct bytes protocol)
@@ -221,19 +243,16 @@ static struct bytes offer_of(const struct consumer_member *m, struct bytes proto
     return BYTES_NULL;
 }
 
-/* The first of the first member's that all have; its first if there is none. */
-static struct bytes common_protocol(const struct consumer_group *cg)
+/* The first of the first one's offers that all have; its first if there is none. */
+static struct bytes common_protocol(struct consumer_member *const *stay, int32_t count)
 {
-    const struct consumer_member *first =
-        CONTAINER_OF(list_first(&cg->members), const struct consumer_member, link);
+    const struct consumer_member *first = stay[0];
 
     for (int32_t i = 0; i < first->offer_count; i++) {
         bool all = true;
 
-        list_for_each (&cg->members, link) {
-            const struct consumer_member *m =
-                CONTAINER_OF(link, const struct consumer_member, link);
-            all = all && offer_of(m, first->offers[i].name).at != NULL;
+        for (int32_t k = 1; k < count && all; k++) {
+            all = offer_of(stay[k], first->offers[i].name).at != NULL;
         }
         if (all) {
             return first->offers[i].name;
@@ -292,25 +311,35 @@ static void member_show(struct groups *g, const struct consumer_member *m, struc
     out->assignment = consumer_assignment_bytes(g, a, m->target, out->subscription);
 }
 
-void consumer_downgrade(struct groups *g, struct group *group, bool stable, struct bytes reason)
+void consumer_downgrade(struct groups *g, struct group *group, const struct consumer_downgrade *d)
 {
     struct consumer_group *cg = group->consumer;
+    struct consumer_member **stay =
+        ARENA_ARRAY(&g->scratch, struct consumer_member *, cg->members.len);
     struct group_metadata_value value;
-    int32_t at = 0;
+    int32_t count = 0;
 
+    list_for_each (&cg->members, link) {
+        struct consumer_member *m = CONTAINER_OF(link, struct consumer_member, link);
+
+        if (stay != NULL && !is_leaving(d, m)) {
+            stay[count++] = m;
+        }
+    }
+    if (count == 0) {
+        groups_break(g); /* no memory: somebody stays */
+        return;
+    }
     group_metadata_value_init(&value);
     value.protocol_type = BYTES("consumer");
     value.generation = cg->epoch;
-    value.protocol = arena_copy(&g->scratch, common_protocol(cg));
+    value.protocol = arena_copy(&g->scratch, common_protocol(stay, count));
     value.current_state_timestamp = groups_wall_ms(g);
-    value.members = group_metadata_value_members_new(&g->scratch, (int32_t)cg->members.len);
-    list_for_each (&cg->members, link) {
-        if (at < value.members.len) {
-            member_show(g, CONTAINER_OF(link, const struct consumer_member, link), value.protocol,
-                        &value.members.at[at++]);
-        }
+    value.members = group_metadata_value_members_new(&g->scratch, count);
+    for (int32_t i = 0; i < value.members.len; i++) {
+        member_show(g, stay[i], value.protocol, &value.members.at[i]);
     }
-    if (g->scratch.exhausted || at == 0) {
+    if (g->scratch.exhausted) {
         groups_break(g);
         return;
     }
@@ -321,8 +350,8 @@ void consumer_downgrade(struct groups *g, struct group *group, bool stable, stru
         return;
     }
     classic_become(g, group, &value);
-    if (!stable && !g->broken && group->classic->state != CLASSIC_PREPARING) {
-        classic_prepare(g, group, reason);
+    if (!d->stable && !g->broken && group->classic->state != CLASSIC_PREPARING) {
+        classic_prepare(g, group, d->reason);
     }
 }
 
@@ -343,5 +372,6 @@ bool consumer_to_empty_classic(struct groups *g, struct group *group)
         groups_break(g);
         return false;
     }
-    return true;
+    (void)classic_put(g, group, BYTES_NULL, PAUSE_NONE); /* without members it is small */
+    return !g->broken;
 }

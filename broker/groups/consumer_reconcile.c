@@ -84,9 +84,8 @@ static void step_join(struct groups *g, struct step *s)
     consumer_parts_sort(s->all);
 }
 
-/* Towards the target, from `epoch`. */
-static void advance(struct groups *g, struct consumer_member *m, struct consumer_owned owned,
-                    int32_t epoch)
+/* Towards the target. */
+static void advance(struct groups *g, struct consumer_member *m, struct consumer_owned owned)
 {
     struct consumer_current next = {.previous_epoch = m->epoch, .state = MEMBER_STABLE};
     struct step s = {0};
@@ -94,7 +93,7 @@ static void advance(struct groups *g, struct consumer_member *m, struct consumer
     step_sets(g, m, &s);
     if (s.revoked.len > 0 && owns_any(owned, s.revoked)) {
         next.state = MEMBER_UNREVOKED;
-        next.epoch = epoch;
+        next.epoch = m->epoch;
         next.assigned = s.kept;
         next.revoking = s.revoked;
     } else {
@@ -129,11 +128,11 @@ void consumer_reconcile(struct groups *g, struct consumer_member *m, struct cons
     switch (m->state) {
     case MEMBER_STABLE:
     case MEMBER_UNRELEASED:
-        advance(g, m, owned, m->epoch);
+        advance(g, m, owned);
         break;
     case MEMBER_UNREVOKED:
         if (!owns_any(owned, m->revoking)) {
-            advance(g, m, owned, m->epoch + 1);
+            advance(g, m, owned);
         }
         break;
     }

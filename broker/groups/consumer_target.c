@@ -402,6 +402,16 @@ void consumer_target_update(struct groups *g, struct group *group)
 
 /* ---- expressions ---- */
 
+bool consumer_regex_is_resolved(const struct group *group, struct bytes text)
+{
+    struct map_link *link =
+        map_find(&group->consumer->regexes, bytes_hash(text, 0), regex_has_text, &text);
+    const struct consumer_regex *r =
+        link == NULL ? NULL : CONTAINER_OF(link, const struct consumer_regex, link);
+
+    return r != NULL && r->resolved && r->uses > 0;
+}
+
 enum kafka_error consumer_regex_check(struct groups *g, struct arena *a, struct bytes text,
                                       struct bytes *why)
 {
