@@ -8,6 +8,7 @@
  */
 #include "tests/sim/group_world.h"
 
+#include "base/mem.h"
 #include "schema/consumer_group_describe.h"
 #include "schema/consumer_group_heartbeat.h"
 #include "schema/delete_groups.h"
@@ -222,8 +223,10 @@ static void call_answered(struct group_call *c)
     a->answered = true;
     w->answer_count[a->api]++;
     if (w->running != a) {
+        uint64_t left = mem_fail_nth(0); /* of the coordinator's memory, not of the world's */
         group_check_released(w->check, a);
         send_back(a, w->dying);
+        (void)mem_fail_nth(left);
     }
 }
 

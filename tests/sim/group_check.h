@@ -25,6 +25,8 @@ void group_check_reads(struct group_check *c, int32_t group, uint32_t names);
 /* The wall clock has jumped. */
 void group_check_wall(struct group_check *c);
 
+/* What its answer says first. */
+enum kafka_error group_check_error(const struct group_ask *a);
 /* The coordinator is about to see it; has seen it; the answer leaves. */
 void group_check_arrived(struct group_check *c, struct group_ask *a);
 void group_check_ran(struct group_check *c, struct group_ask *a);

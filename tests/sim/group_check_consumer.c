@@ -208,7 +208,7 @@ void consumer_check_cut(struct group_check *c, int64_t end)
             s->epoch = 0;
             s->assigned = UINT64_MAX;
             s->out = false;
-            s->revoke_us = sim_now(c->world->sim);
+            s->revoke_us = MIN(s->revoke_us, sim_now(c->world->sim));
             s->end_offset = 0;
         }
     }

@@ -69,7 +69,6 @@ struct group_check {
 /* Grows an array of elements; the new one is cleared. */
 void *group_check_grow(void *at, int32_t count, int32_t *max, size_t bytes);
 int32_t group_check_group(struct bytes id);
-enum kafka_error group_check_error(const struct group_ask *a);
 
 void offsets_check_ran(struct group_check *c, struct group_ask *a);
 void offsets_check_cut(struct group_check *c, int64_t end);

@@ -44,7 +44,7 @@ static void lose_all(struct group_member *m)
     m->owned = 0;
     m->state = GROUP_MEMBER_OUT;
     m->epoch = -1;
-    m->leader = false;
+    m->leader = m->stubborn = false;
     m->due_us = sim_now(m->world->sim);
     m->error_count++;
 }
@@ -418,6 +418,13 @@ static void join(struct group_member *m)
 
 /* ---- heartbeats ---- */
 
+/* Until it is thrown out. */
+static bool is_stubborn(struct group_member *m)
+{
+    m->stubborn = m->stubborn || sim_random_chance(m->random, m->stubborn_ppm);
+    return m->stubborn;
+}
+
 static void heartbeat_done(struct group_ask *a)
 {
     struct group_member *m = a->who;
@@ -427,6 +434,8 @@ static void heartbeat_done(struct group_ask *a)
     m->due_us = sim_now(m->world->sim) + (uint64_t)m->interval_ms * 1000;
     if (rs == NULL) {
         group_classic_lost(m);
+    } else if (rs->error_code == KAFKA_REBALANCE_IN_PROGRESS && is_stubborn(m)) {
+        m->error_count++; /* it lives, and does not join again */
     } else if (rs->error_code != KAFKA_NONE) {
         take_error(m, rs->error_code, "Heartbeat");
     }
@@ -453,6 +462,9 @@ static bool must_stir(const struct group_member *m)
 
 static bool must_rejoin(const struct group_member *m)
 {
+    if (m->stubborn) {
+        return false;
+    }
     return must_stir(m) || m->options.topics != m->joined_topics ||
            (m->leader &&
             m->leader_saw != group_by_name(group_world_partitions(m->world, m->leader_topics)));

@@ -48,7 +48,7 @@ struct group_member {
 
     /* classic */
     int16_t join_version;
-    bool leader, stirred;
+    bool leader, stirred, stubborn;
     uint64_t leader_saw; /* partitions it divided */
     uint32_t leader_topics, joined_topics;
 

@@ -565,6 +565,9 @@ static void set(struct play *p, struct scenario_run *run, uint32_t kinds)
         }
     }
     p->world->trouble = draw_trouble(p);
+    if (p->mixed) { /* a JoinGroup that nobody waits for moves a member of the classic protocol on */
+        p->world->trouble.repeat_ppm = p->world->trouble.tail_ppm = 0;
+    }
     group_world_start(p->world);
 }
 
