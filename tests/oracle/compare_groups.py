@@ -41,6 +41,7 @@ NOTHING = (("throttle_time_ms", 0), ("client_id", "oracle"), ("client_host", "/1
 DELIBERATE = [
     (r"Kafka UNKNOWN_SERVER_ERROR$", "Kafka fails over it"),
     (r"error_message: text, Kafka None", "we say in words what is wrong where Kafka says nothing"),
+    (r"^OffsetDelete: simple: records: \[4\]: absent, Kafka .*value: None\}$", "one tombstone for a partition named twice"),
     (r"^Moves: (a member that leaves in the middle|three members, uniform).*partitions\[\d\]: \d, Kafka \d$",
      "two partitions for two members: either may have either"),
     (r"^FindCoordinator v6: .1[034] .*(host|port|node_id|error_code): .*, Kafka (text|port|1|NONE)$",

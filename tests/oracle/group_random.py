@@ -67,7 +67,7 @@ class Script:
         self.pulse(member, topic_partitions=self.told[member])
 
     def own_some(self, member):
-        some = [{"topic_id": t["topic_id"], "partitions": [p for p in t["partitions"] if self.chance.random() < 0.5]}
+        some = [{"topic_id": t["topic_id"], "partitions": [p for p in sorted(t["partitions"]) if self.chance.random() < 0.5]}
                 for t in sorted(self.told[member], key=lambda t: self.world.names.topics[t["topic_id"]])]
         self.pulse(member, topic_partitions=some)
 
