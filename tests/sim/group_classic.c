@@ -418,10 +418,11 @@ static void join(struct group_member *m)
 
 /* ---- heartbeats ---- */
 
-/* Until it is thrown out. */
+/* Until it is thrown out; a static member never is as long as it lives. */
 static bool is_stubborn(struct group_member *m)
 {
-    m->stubborn = m->stubborn || sim_random_chance(m->random, m->stubborn_ppm);
+    m->stubborn =
+        m->stubborn || (m->options.instance < 0 && sim_random_chance(m->random, m->stubborn_ppm));
     return m->stubborn;
 }
 

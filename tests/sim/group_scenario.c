@@ -460,7 +460,8 @@ static void peace(struct play *p)
     uint64_t before = errors_of(p);
     sim_run_for(s, 5ull * SESSION_MS_MAX * 1000 / 2);
     SCENARIO_CHECK(errors_of(p) == before && is_settled(p),
-                   "a group in peace does not stay as it is");
+                   "a group in peace does not stay as it is: %d answers of trouble, %s",
+                   (int)(errors_of(p) - before), is_settled(p) ? "settled" : "not settled");
     group_replay_check(p->world);
 }
 
