@@ -161,10 +161,11 @@ def record_differences(ours, theirs):
 def check(name, ours, theirs, show):
     if show:
         print(f"== {name}\n   ours:   {short(ours)}\n   theirs: {short(theirs)}")
-    differ = record_differences if isinstance(ours, list) and ours + theirs and name.endswith("records") else compare.differences
+    differ = record_differences if name.endswith("records") else compare.differences
     found = [d for d in differ(ours, theirs) if not is_meant(name, *d)]
-    assert not found, "".join(f"\n    {path or 'answer'}: {str(a)[:300]}, Kafka {str(b)[:300]}" for path, a, b in found[:SHOWN]) + (
-        f"\n    and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+    lines = [f"\n    {path or 'answer'}: {str(a)[:300]}, Kafka {str(b)[:300]}" for path, a, b in found[:SHOWN]]
+    more = f"\n    and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    assert not found, "".join(lines) + more
 
 
 def compared(names, ours, theirs, args):

@@ -296,7 +296,8 @@ def resolved(w, member, names, pattern, topics):
 
     def settled(group):
         found = next((m for m in group["members"] if m["member_id"] == member.id), None)
-        return found and len(found["assignment"]["topic_partitions"]) == topics and group["group_epoch"] == found["member_epoch"]
+        return found and group["group_epoch"] == found["member_epoch"] and (
+            len(found["assignment"]["topic_partitions"]) == topics)
 
     def ask():
         member.pulse()
