@@ -291,6 +291,7 @@ void dispatch_request(struct exchange *e, struct bytes frame)
         return;
     }
     exchange_charge_arena(e);
+    exchange_allow_answer(e);
     rq->holds = 1;
     e->row->handle(rq, rq->in, rq->out);
     request_release(rq);

@@ -134,6 +134,11 @@ void exchange_charge_arena(struct exchange *e)
     }
 }
 
+void exchange_allow_answer(struct exchange *e)
+{
+    e->arena.bytes_max = MAX(e->arena.bytes_max, e->home->budget.bytes_max);
+}
+
 void exchange_trim(struct exchange *e)
 {
     if (e->rq.sent == NULL && e->slices == &e->one_slice) {

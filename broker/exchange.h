@@ -48,6 +48,9 @@ struct exchange *exchange_new(struct connection *on, struct bytes frame, uint8_t
 void exchange_free(struct exchange *e);
 /* Charges what decoding took beyond what was charged. */
 void exchange_charge_arena(struct exchange *e);
+/* The request is decoded: what answers it may take as much memory as the core's budget has, however small the
+ * question was (ListGroups, OffsetFetch of all). */
+void exchange_allow_answer(struct exchange *e);
 /* The reply is encoded: frees what only the request needed, unless the reply points into it. */
 void exchange_trim(struct exchange *e);
 /* Memory for the encoded reply; NULL: none. */

@@ -123,6 +123,23 @@ bool consumer_names_copy(struct consumer_names *old, const struct bytes *at, int
     return true;
 }
 
+struct consumer_names consumer_names_unique(struct arena *a, const struct bytes *at, int32_t len)
+{
+    struct consumer_names names = {ARENA_ARRAY(a, struct bytes, len), 0};
+
+    if (names.at == NULL || len == 0) {
+        return (struct consumer_names){0};
+    }
+    memcpy(names.at, at, (size_t)len * sizeof(at[0]));
+    qsort(names.at, (size_t)len, sizeof(at[0]), by_text);
+    for (int32_t i = 0; i < len; i++) {
+        if (names.len == 0 || !bytes_equal(names.at[i], names.at[names.len - 1])) {
+            names.at[names.len++] = names.at[i];
+        }
+    }
+    return names;
+}
+
 bool consumer_names_has(struct consumer_names n, struct bytes name)
 {
     return n.len > 0 && bsearch(&name, n.at, (size_t)n.len, sizeof(n.at[0]), by_text) != NULL;

@@ -180,6 +180,7 @@ enum kafka_error consumer_check_commit(struct groups *g, struct group *group,
     const struct image_topic *t = image_topic_by_name(groups_image(g), topic);
     if (t != NULL) {
         part = consumer_parts_find(m->assigned, t->id, partition);
+        part = part == NULL ? consumer_parts_find(m->revoking, t->id, partition) : part;
     }
     return part != NULL && part->epoch <= by->generation ? KAFKA_NONE : wrong_epoch(m);
 }

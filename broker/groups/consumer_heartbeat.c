@@ -181,7 +181,7 @@ static bool group_get(struct beat *b)
     return why.error == KAFKA_NONE && !b->g->broken;
 }
 
-/* A static member goes for a while: its assignment stays. */
+/* A static member goes for a while: its assignment stays, what it was to give up is free. */
 static void leave_static(const struct beat *b, struct consumer_member *m)
 {
     struct consumer_parts kept = {0};
@@ -197,8 +197,7 @@ static void leave_static(const struct beat *b, struct consumer_member *m)
                          &(struct consumer_current){.epoch = EPOCH_LEAVE_STATIC,
                                                     .previous_epoch = m->previous_epoch,
                                                     .state = m->state,
-                                                    .assigned = kept,
-                                                    .revoking = m->revoking});
+                                                    .assigned = kept});
     consumer_parts_free(&kept);
 }
 
@@ -275,6 +274,19 @@ static bool refuse_full(const struct beat *b)
            arena_format(
                b->call->arena,
                "The consumer group has reached its maximum capacity of %" PRId64 " members.", max));
+    return true;
+}
+
+/* True: refused: the group has as many expressions as it may have, and this would be one more. */
+static bool refuse_regex(const struct beat *b)
+{
+    if (b->in->subscribed_topic_regex.len == 0 ||
+        b->group->consumer->regexes.len < CONSUMER_REGEX_MAX ||
+        consumer_regex_is_resolved(b->group, b->in->subscribed_topic_regex)) {
+        return false;
+    }
+    refuse(b, KAFKA_INVALID_REGULAR_EXPRESSION,
+           BYTES("The members of this group subscribe by too many regular expressions."));
     return true;
 }
 
@@ -402,7 +414,7 @@ void group_consumer_heartbeat(struct groups *g, struct group_call *c)
         leave(&b);
         return;
     }
-    if (refuse_full(&b)) {
+    if (refuse_full(&b) || refuse_regex(&b)) {
         return;
     }
     struct consumer_arrival a = {.member_id = b.in->member_id,

@@ -139,6 +139,8 @@ void consumer_parts_sort(struct consumer_parts parts);
 
 bool consumer_names_copy(struct consumer_names *old, const struct bytes *at, int32_t len);
 void consumer_names_free(struct consumer_names *n);
+/* Sorted, each once; views, in the arena. */
+struct consumer_names consumer_names_unique(struct arena *a, const struct bytes *at, int32_t len);
 bool consumer_names_has(struct consumer_names n, struct bytes name);
 
 /* NULL: it is free. */

@@ -186,39 +186,19 @@ struct consumer_member *consumer_arrive(struct groups *g, struct group *group,
 
 /* ---- what it says of itself ---- */
 
-static bool is_among(const struct bytes *names, int32_t count, struct bytes name)
+static bool names_differ(struct groups *g, const struct consumer_member *m,
+                         const struct consumer_profile *p)
 {
-    for (int32_t i = 0; i < count; i++) {
-        if (bytes_equal(names[i], name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The request may name a topic twice. */
-static bool names_differ(const struct consumer_member *m, const struct consumer_profile *p)
-{
-    int32_t found = 0;
-
     if (p->names == m->names.at) {
         return false;
     }
-    for (int32_t i = 0; i < p->name_count; i++) {
-        if (!consumer_names_has(m->names, p->names[i])) {
-            return true;
-        }
-        found++;
-    }
-    if (found == m->names.len) {
-        return false;
-    }
-    for (int32_t i = 0; i < m->names.len; i++) {
-        if (!is_among(p->names, p->name_count, m->names.at[i])) {
+    struct consumer_names now = consumer_names_unique(&g->scratch, p->names, p->name_count);
+    for (int32_t i = 0; i < now.len && now.len == m->names.len; i++) {
+        if (!bytes_equal(now.at[i], m->names.at[i])) {
             return true;
         }
     }
-    return false;
+    return now.len != m->names.len;
 }
 
 static bool text_differs(struct bytes a, struct bytes b)
@@ -243,7 +223,7 @@ static bool offers_differ(const struct consumer_member *m, const struct consumer
 bool consumer_profile_set(struct groups *g, struct consumer_member *m,
                           const struct consumer_profile *p)
 {
-    bool topics = names_differ(m, p);
+    bool topics = names_differ(g, m, p);
     bool regex = m->regex.len != p->regex.len || !bytes_equal(m->regex, p->regex);
     /* From one expression to another, or to none, or to one whose topics are known; else a first one changes things
      * when it is resolved. */

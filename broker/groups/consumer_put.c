@@ -5,8 +5,6 @@
  */
 #include "broker/groups/consumer_internal.h"
 
-#include <stdlib.h>
-
 /* ---- sets as arrays under topics ---- */
 
 static int32_t topics_in(struct consumer_parts parts)
@@ -160,32 +158,6 @@ static const classic_metadata *classic_of(struct arena *a, const struct consumer
     return c;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
-/* In order, each once. */
-static struct string_array names_of(struct arena *a, const struct consumer_profile *p)
-{
-    struct string_array names = string_array_new(a, p->name_count);
-    int32_t kept = 0;
-
-    for (int32_t i = 0; i < names.len; i++) {
-        names.at[i] = arena_copy(a, p->names[i]);
-    }
-    if (names.len > 1) {
-        qsort(names.at, (size_t)names.len, sizeof(names.at[0]), by_text);
-    }
-    for (int32_t i = 0; i < names.len; i++) {
-        if (kept == 0 || !bytes_equal(names.at[i], names.at[kept - 1])) {
-            names.at[kept++] = names.at[i];
-        }
-    }
-    names.len = kept;
-    return names;
-}
-
 /* The record's strings may be the member's own, which applying it replaces: they are copied first. */
 void consumer_put_member(struct groups *g, struct group *group, struct bytes member_id,
                          const struct consumer_profile *p)
@@ -193,9 +165,12 @@ void consumer_put_member(struct groups *g, struct group *group, struct bytes mem
     struct arena *a = &g->scratch;
     const struct consumer_group_member_metadata_key key = {.group_id = group->id,
                                                            .member_id = arena_copy(a, member_id)};
-    struct string_array names = names_of(a, p);
+    struct consumer_names names = consumer_names_unique(a, p->names, p->name_count);
     struct consumer_profile offers = *p;
 
+    for (int32_t i = 0; i < names.len; i++) {
+        names.at[i] = arena_copy(a, names.at[i]);
+    }
     offers.offers =
         p->offers == NULL ? NULL : ARENA_ARRAY(a, struct consumer_offer, p->offer_count);
     for (int32_t i = 0; offers.offers != NULL && i < p->offer_count; i++) {
@@ -207,7 +182,7 @@ void consumer_put_member(struct groups *g, struct group *group, struct bytes mem
         .rack_id = arena_copy(a, p->rack_id),
         .client_id = arena_copy(a, p->client_id),
         .client_host = arena_copy(a, p->client_host),
-        .subscribed_topic_names = names,
+        .subscribed_topic_names = {names.at, names.len},
         .subscribed_topic_regex = p->regex.at == NULL ? BYTES("") : arena_copy(a, p->regex),
         .rebalance_timeout_ms = p->rebalance_timeout_ms,
         .server_assignor = arena_copy(a, p->assignor),

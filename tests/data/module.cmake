@@ -4,7 +4,7 @@
 file(GLOB data_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/data/*.c)
 set(data_tested append fetch_part fetch_session fetch_wait partition partition_doubles request
     handlers/fetch handlers/list_offsets handlers/offset_for_leader_epoch handlers/produce
-    config config_value config_sources topic_config image)
+    config config_value config_sources config_view topic_config image)
 list(TRANSFORM data_tested PREPEND ${CMAKE_SOURCE_DIR}/broker/)
 list(TRANSFORM data_tested APPEND .c)
 add_executable(weir_data ${data_tests} ${data_tested} ${CMAKE_SOURCE_DIR}/storage/producers.c)
