@@ -143,7 +143,7 @@ static void sync_released(struct group_check *c, const struct group_ask *a)
         return;
     }
     for (int32_t i = 0; i < s->count; i++) {
-        if (s->at[i].number == rq->generation_id && s->at[i].incarnation == s->incarnation) {
+        if (s->at[i].number == rq->generation_id) { /* the newest; the group may be gone since */
             g = &s->at[i];
         }
     }
