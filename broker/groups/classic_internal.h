@@ -76,8 +76,7 @@ struct classic_member {
 struct classic_group {
     struct group *group;
     enum classic_state state;
-    bool initial;      /* PreparingRebalance after Empty: it waits for more members */
-    bool member_added; /* since that wait began, or was extended */
+    bool initial; /* PreparingRebalance after Empty: it waits for more members */
     int32_t generation;
     struct bytes protocol_type;        /* owned; null: none yet */
     struct classic_protocol *protocol; /* of this generation, or NULL */
@@ -90,9 +89,9 @@ struct classic_group {
     uint32_t pass;
     size_t offer_bytes; /* of all members */
     struct group_timer timer;
-    int64_t delay_ms, remaining_ms; /* of the initial wait */
-    uint64_t pause_from_us;         /* when PreparingRebalance began */
-    struct bytes reason;            /* owned; null: none */
+    uint64_t initial_from_us, added_us; /* when that wait began; when the newest member came */
+    uint64_t pause_from_us;             /* when PreparingRebalance began */
+    struct bytes reason;                /* owned; null: none */
 };
 
 /* ---- classic.c: members ---- */

@@ -131,7 +131,7 @@ static void add(struct groups *g, struct group *group, struct group_call *c, str
     classic_member_add(g, m, in->protocol_type);
     member_set(g, m, c);
     park(g, m, c);
-    cg->member_added = cg->member_added || cg->initial;
+    cg->added_us = groups_now_us(g);
     classic_session_start_new(g, m);
     classic_rebalance(
         g, group,

@@ -6,8 +6,8 @@
  *            -> all have joined, or the longest rebalance time-out of the members has passed
  *            -> CompletingRebalance: joins are answered, SyncGroup calls wait for the leader's division
  *            -> Stable (classic_sync.c)
- * INITIAL  The first members of an empty group come one by one: it waits group.initial.rebalance.delay.ms for more,
- *          and as long again while somebody came, up to the rebalance time-out.
+ * INITIAL  The first members of an empty group come one by one: it waits until nobody has come for
+ *          group.initial.rebalance.delay.ms, up to the rebalance time-out. (Kafka waits in whole multiples.)
  * LEFT OUT Dynamic members that did not join in time are removed. Static ones stay: they may come back until their
  *          session ends. If nobody joined, the wait begins again. A member that does not ask for its assignment
  *          for the rebalance time-out after the answers is removed, too, and the next generation begins.
@@ -15,6 +15,8 @@
  *          run out of time in JoinGroup (CLASSIC_NEW_MEMBER_MS): its client may be gone, and tries again if not.
  */
 #include "broker/groups/classic_internal.h"
+
+enum { US_PER_MS = 1000 };
 
 void classic_state_set(struct groups *g, struct classic_group *cg, enum classic_state state)
 {
@@ -199,28 +201,33 @@ void classic_complete_if_joined(struct groups *g, struct group *group)
 
 /* ---- any -> PreparingRebalance ---- */
 
+static uint64_t initial_delay_us(const struct groups *g)
+{
+    return (uint64_t)MAX(groups_config(g, CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS), 0) * US_PER_MS;
+}
+
 static void initial_due(struct groups *g, struct group_timer *t)
 {
     struct classic_group *cg = CONTAINER_OF(t, struct classic_group, timer);
+    uint64_t delay_us = initial_delay_us(g);
+    uint64_t end_us =
+        MIN(cg->added_us + delay_us,
+            cg->initial_from_us + MAX(delay_us, (uint64_t)timeout_ms(cg) * US_PER_MS));
+    uint64_t now_us = groups_now_us(g);
 
-    if (!cg->member_added || cg->remaining_ms == 0) {
+    if (now_us >= end_us) {
         complete(g, cg->group);
         return;
     }
-    int64_t waited_ms = cg->delay_ms;
-    cg->member_added = false;
-    cg->delay_ms = MIN(groups_config(g, CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS), cg->remaining_ms);
-    cg->remaining_ms = MAX(cg->remaining_ms - waited_ms, 0);
-    group_timer_start(g, &cg->timer, cg->delay_ms, initial_due);
+    group_timer_start(g, &cg->timer, (int64_t)((end_us - now_us + US_PER_MS - 1) / US_PER_MS),
+                      initial_due);
 }
 
 static void initial_begin(struct groups *g, struct classic_group *cg)
 {
     cg->initial = true;
-    cg->member_added = false;
-    cg->delay_ms = MAX(groups_config(g, CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS), 0);
-    cg->remaining_ms = MAX(timeout_ms(cg) - cg->delay_ms, 0);
-    group_timer_start(g, &cg->timer, cg->delay_ms, initial_due);
+    cg->initial_from_us = cg->added_us = groups_now_us(g);
+    group_timer_start(g, &cg->timer, (int64_t)(initial_delay_us(g) / US_PER_MS), initial_due);
 }
 
 /* Members that wait for this generation's assignment will not get it. */

@@ -60,7 +60,7 @@ TEST(members_that_come_one_by_one_extend_the_initial_wait)
 
     fake_wait(h, DELAY_MS - 10);
     b = JOIN(h, .version = 3);
-    fake_wait(h, DELAY_MS);
+    fake_wait(h, DELAY_MS - 1);
     CHECK(!fake_answered(a));
     c = JOIN(h, .version = 3);
     fake_wait(h, 3 * DELAY_MS);

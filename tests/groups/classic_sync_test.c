@@ -7,7 +7,7 @@ static void two_joined(struct fake_host *h, const struct join_group_response *m[
 {
     struct fake_call *a = JOIN(h, .version = 3), *b = JOIN(h, .version = 3);
 
-    fake_wait(h, 2 * DELAY_MS + 1);
+    fake_wait(h, DELAY_MS + 1);
     m[0] = joined(a);
     m[1] = joined(b);
 }
