@@ -1,4 +1,8 @@
-/* tests/bench/load_link.c: one epoll loop for all connections; requests are encoded by the typed codec. */
+/* tests/bench/load_link.c: one epoll loop for all connections.
+ *
+ * Requests are encoded and answers decoded by the typed codec, in an arena that is emptied for each answer. One request
+ * is in flight on a connection, as Kafka serves one at a time.
+ */
 #include "tests/bench/load_link.h"
 
 #include "base/env_linux.h"

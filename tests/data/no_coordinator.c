@@ -1,4 +1,8 @@
-/* tests/data/no_coordinator.c: there are no groups in the data path's tests: no topic of theirs is made. */
+/* tests/data/no_coordinator.c: there are no groups in the data path's tests.
+ *
+ * broker/partition.c gives partitions of the offsets topic a coordinator. No test here makes that topic, so the
+ * functions stand here only to be linked, and say so when they are called.
+ */
 #include "broker/coordinator.h"
 
 enum err coordinator_new(struct partition *p, struct coordinator **out)
