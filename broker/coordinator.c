@@ -347,6 +347,11 @@ bool coordinator_is_loading(const struct coordinator *c)
     return !c->active && !c->stopped;
 }
 
+int32_t coordinator_partition(const struct coordinator *c)
+{
+    return c->partition == NULL ? -1 : c->partition->key.partition;
+}
+
 /* ---- all of a core ---- */
 
 struct coordinator *coordinator_first(const struct core *core)

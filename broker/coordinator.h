@@ -28,6 +28,8 @@ void coordinator_log_moved(struct coordinator *c, enum err e);
 /* The groups of one partition; NULL while loading or stopped. */
 const struct groups *coordinator_groups(const struct coordinator *c);
 bool coordinator_is_loading(const struct coordinator *c);
+/* Its number in __consumer_offsets. */
+int32_t coordinator_partition(const struct coordinator *c);
 
 /* ---- all of a core ---- */
 

@@ -20,6 +20,7 @@
 #include "broker/connection.h"
 #include "broker/coordinator.h"
 #include "broker/listener.h"
+#include "broker/metrics_door.h"
 #include "broker/node.h"
 #include "storage/store.h"
 
@@ -188,6 +189,7 @@ static void stop_all(struct core *zero)
     }
     zero->stop_begun = true;
     listeners_stop(zero);
+    metrics_door_stop(zero);
     zero->stop_waiting = node_core_count(zero->node);
     stop_send_all(zero, stop_one);
 }

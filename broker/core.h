@@ -71,12 +71,13 @@ struct core {
     struct connections *connections;
     struct fetch_sessions *fetch_sessions; /* broker/fetch_session.h */
     size_t fetch_lent; /* broker/fetch_wait.c: log bytes in replies that are not sent */
-    struct compression *compression; /* for broker/handlers/produce.c; NULL until needed */
-    struct metadata *metadata;       /* core 0 only: broker/metadata.h */
-    struct list coordinators;        /* broker/coordinator.h */
-    struct list auto_creations;      /* broker/auto_create.c's own */
-    struct listeners *listeners;     /* core 0 only: broker/listener.h */
-    uint64_t now_us;                 /* read once per turn, and again after a wait */
+    struct compression *compression;   /* for broker/handlers/produce.c; NULL until needed */
+    struct metadata *metadata;         /* core 0 only: broker/metadata.h */
+    struct metrics_door *metrics_door; /* core 0 only: broker/metrics_door.h; NULL: none */
+    struct list coordinators;          /* broker/coordinator.h */
+    struct list auto_creations;        /* broker/auto_create.c's own */
+    struct listeners *listeners;       /* core 0 only: broker/listener.h */
+    uint64_t now_us;                   /* read once per turn, and again after a wait */
     int64_t wall_ms;
     struct core_stats stats; /* broker/metrics.h */
     /* The loop's own from here on. */

@@ -20,6 +20,7 @@
 #include "broker/image.h"
 #include "broker/listener.h"
 #include "broker/metadata.h"
+#include "broker/metrics_door.h"
 #include "broker/partition.h"
 #include "protocol/compression.h"
 #include "schema/dispatch.h"
@@ -209,7 +210,7 @@ static enum err listen(struct node *n)
     }
     TRY(listeners_open(n->cores[0], at, count, &limits));
     n->port = listeners_port(n->cores[0]);
-    return OK;
+    return metrics_door_open(n->cores[0], config_text(n->config, CONFIG_WEIR_METRICS_LISTENER));
 }
 
 static enum err connections_start(struct node *n)
@@ -319,6 +320,7 @@ static void cores_close(struct node *n)
     }
     if (n->cores[0] != NULL) {
         (void)core_act_as(n->cores[0]);
+        metrics_door_free(n->cores[0]);
         listeners_free(n->cores[0]);
     }
     (void)core_act_as(NULL);

@@ -119,3 +119,30 @@ struct group_listing {
 /* Calls fn for every group that is not dead. */
 void groups_list(const struct groups *g, void (*fn)(void *context, const struct group_listing *l),
                  void *context);
+
+/* What is measured of a group. Strings are valid during the call. */
+struct group_numbers {
+    struct bytes id;
+    size_t member_count;
+    int32_t generation; /* of the classic protocol; the epoch of the consumer protocol */
+    int32_t position_count;
+};
+
+/* One committed offset. Those of a topic come one after the other: number `at` of `of`. */
+struct group_position {
+    struct bytes topic;
+    struct uuid topic_id; /* it was committed for; zero: not known */
+    size_t at, of;
+    int32_t partition;
+    int64_t offset;
+};
+
+struct groups_visitor {
+    void (*group)(void *context, const struct group_numbers *n);
+    /* After its group. */
+    void (*position)(void *context, const struct group_position *p);
+    void *context;
+};
+
+/* Every group with its committed offsets, in no order; some may be not durable yet. */
+void groups_measure(const struct groups *g, const struct groups_visitor *v);
