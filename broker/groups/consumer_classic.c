@@ -140,7 +140,7 @@ static void join_serve(struct groups *g, struct group_call *c, struct consumer_m
                              arena_format(&g->scratch, "%.*s %s", BYTES_ARG(m->id),
                                           is_new ? "joined" : "subscribes anew"));
     consumer_target_update(g, group);
-    consumer_reconcile(g, m, owned_of(g, s));
+    consumer_reconcile(g, m, owned_of(g, s), changed);
     if (g->broken) {
         return;
     }

@@ -382,7 +382,7 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         consumer_regex_refresh(g, b->group);
     }
     consumer_target_update(g, b->group);
-    consumer_reconcile(g, m, owned);
+    consumer_reconcile(g, m, owned, changed);
     if (g->broken) {
         return;
     }

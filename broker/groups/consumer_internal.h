@@ -198,6 +198,8 @@ void consumer_target_update(struct groups *g, struct group *group);
 void consumer_regex_refresh(struct groups *g, struct group *group);
 /* Does somebody subscribe by it, and are its topics known? */
 bool consumer_regex_is_resolved(const struct group *group, struct bytes text);
+/* Does the member subscribe to it, by name or expression? False when the topic is gone. */
+bool consumer_reads(const struct groups *g, const struct consumer_member *m, struct uuid topic_id);
 /* Does the text parse? INVALID_REGULAR_EXPRESSION with the message in *why. */
 enum kafka_error consumer_regex_check(struct groups *g, struct arena *a, struct bytes text,
                                       struct bytes *why);
@@ -209,8 +211,10 @@ struct consumer_owned {
     bool given;
     struct consumer_parts parts; /* sorted */
 };
-/* One step; writes the new assignment if there is one. */
-void consumer_reconcile(struct groups *g, struct consumer_member *m, struct consumer_owned owned);
+/* One step; writes the new assignment if there is one. `resubscribed`: it has just said that it reads other topics,
+ * so what it has of the others goes now, whatever the target says. */
+void consumer_reconcile(struct groups *g, struct consumer_member *m, struct consumer_owned owned,
+                        bool resubscribed);
 
 /* ---- consumer_leave.c: time-outs and leaving ---- */
 

@@ -25,9 +25,28 @@ static bool owns_any(struct consumer_owned owned, struct consumer_parts parts)
     return !owned.given;
 }
 
+/* Those of topics that the member subscribes to now: the target may be older than that. */
+static struct consumer_parts still_read(struct groups *g, const struct consumer_member *m,
+                                        struct consumer_parts parts)
+{
+    struct consumer_parts out = consumer_parts_new(&g->scratch, parts.len);
+    bool reads = false;
+
+    out.len = 0;
+    for (int32_t i = 0; out.at != NULL && i < parts.len; i++) {
+        if (i == 0 || !uuid_equal(parts.at[i].topic_id, parts.at[i - 1].topic_id)) {
+            reads = consumer_reads(g, m, parts.at[i].topic_id);
+        }
+        if (reads) {
+            out.at[out.len++] = parts.at[i];
+        }
+    }
+    return out;
+}
+
 /* The next assignment, being made. */
 struct step {
-    struct consumer_parts kept, revoked, added, all;
+    struct consumer_parts target, kept, revoked, added, all;
     bool waits; /* for what others hold */
 };
 
@@ -36,6 +55,7 @@ static void step_sets(struct groups *g, const struct consumer_member *m, struct 
     struct arena *a = &g->scratch;
     int32_t target_epoch = m->group->consumer->target_epoch;
 
+    s->target = still_read(g, m, m->target);
     s->kept = consumer_parts_new(a, m->assigned.len);
     s->revoked = consumer_parts_new(a, m->assigned.len);
     s->added = consumer_parts_new(a, m->target.len);
@@ -47,14 +67,14 @@ static void step_sets(struct groups *g, const struct consumer_member *m, struct 
     for (int32_t i = 0; i < m->assigned.len; i++) {
         const struct consumer_part *p = &m->assigned.at[i];
 
-        if (consumer_parts_find(m->target, p->topic_id, p->partition) != NULL) {
+        if (consumer_parts_find(s->target, p->topic_id, p->partition) != NULL) {
             s->kept.at[s->kept.len++] = *p;
         } else {
             s->revoked.at[s->revoked.len++] = *p;
         }
     }
-    for (int32_t i = 0; i < m->target.len; i++) {
-        struct consumer_part p = m->target.at[i];
+    for (int32_t i = 0; i < s->target.len; i++) {
+        struct consumer_part p = s->target.at[i];
 
         if (consumer_parts_find(s->kept, p.topic_id, p.partition) != NULL) {
             continue;
@@ -118,23 +138,65 @@ static void advance(struct groups *g, struct consumer_member *m, struct consumer
     }
 }
 
-void consumer_reconcile(struct groups *g, struct consumer_member *m, struct consumer_owned owned)
+/* Not towards the target: only what it has stopped to read goes. */
+static void shrink(struct groups *g, struct consumer_member *m, struct consumer_owned owned)
+{
+    struct consumer_current next = {
+        .epoch = m->epoch, .previous_epoch = m->epoch, .state = m->state, .revoking = m->revoking};
+    struct consumer_parts kept = still_read(g, m, m->assigned);
+    int32_t gone = m->assigned.len - kept.len;
+    struct consumer_parts revoking = consumer_parts_new(&g->scratch, m->revoking.len + gone);
+
+    if (g->scratch.exhausted) {
+        groups_break(g);
+        return;
+    }
+    if (gone == 0) {
+        return;
+    }
+    revoking.len = 0;
+    for (int32_t i = 0; i < m->revoking.len; i++) {
+        revoking.at[revoking.len++] = m->revoking.at[i];
+    }
+    for (int32_t i = 0; i < m->assigned.len; i++) {
+        if (consumer_parts_find(kept, m->assigned.at[i].topic_id, m->assigned.at[i].partition) ==
+            NULL) {
+            revoking.at[revoking.len++] = m->assigned.at[i];
+        }
+    }
+    consumer_parts_sort(revoking);
+    next.assigned = kept;
+    if (owns_any(owned, revoking)) {
+        next.state = MEMBER_UNREVOKED;
+        next.revoking = revoking;
+    }
+    consumer_put_current(g, m->group, m->id, &next);
+    group_timer_stop(g, &m->rebalance);
+}
+
+void consumer_reconcile(struct groups *g, struct consumer_member *m, struct consumer_owned owned,
+                        bool resubscribed)
 {
     int32_t target_epoch = m->group->consumer->target_epoch;
+    bool waits = false; /* no step towards the target now */
 
-    if (g->broken || (m->state == MEMBER_STABLE && m->epoch == target_epoch)) {
+    if (g->broken || (m->state == MEMBER_STABLE && m->epoch == target_epoch && !resubscribed)) {
         return;
     }
     switch (m->state) {
     case MEMBER_STABLE:
+        waits = m->epoch == target_epoch;
+        break;
     case MEMBER_UNRELEASED:
-        advance(g, m, owned);
         break;
     case MEMBER_UNREVOKED:
-        if (!owns_any(owned, m->revoking)) {
-            advance(g, m, owned);
-        }
+        waits = owns_any(owned, m->revoking);
         break;
+    }
+    if (!waits) {
+        advance(g, m, owned);
+    } else if (resubscribed) {
+        shrink(g, m, owned);
     }
     if (!g->broken) {
         consumer_rebalance_watch(g, m);

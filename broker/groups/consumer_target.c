@@ -234,6 +234,14 @@ static struct consumer_names regex_topics(const struct consumer_member *m)
                         : CONTAINER_OF(link, struct consumer_regex, link)->topics;
 }
 
+bool consumer_reads(const struct groups *g, const struct consumer_member *m, struct uuid topic_id)
+{
+    const struct image_topic *t = image_topic_by_id(groups_image(g), topic_id);
+
+    return t != NULL &&
+           (consumer_names_has(m->names, t->name) || consumer_names_has(regex_topics(m), t->name));
+}
+
 static void subscribed_add(const struct image *image, const struct topic_list *list,
                            struct consumer_names names, struct assignor_member *out, int32_t *to)
 {

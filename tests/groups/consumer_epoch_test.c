@@ -59,6 +59,69 @@ TEST(another_subscription_is_a_new_epoch_and_another_rack_is_not)
     fake_host_end(h);
 }
 
+static struct fake_host *host_with_interval(struct arena *arena)
+{
+    struct fake_host *h = fake_host_new(arena);
+
+    fake_topic(h, "t", 4);
+    fake_topic(h, "u", 1);
+    fake_set(h, "group.consumer.assignment.interval.ms", "5000");
+    fake_start(h);
+    return h;
+}
+
+TEST(what_is_not_subscribed_to_any_more_goes_before_the_next_target)
+{
+    struct fake_host *h = host_with_interval(arena);
+
+    BEAT(h, .member = "a", .topic = "t");
+    CHECK_BEAT(h, "2 ", .member = "a", .epoch = 2, .topic = "u", .owned = "0123");
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Assigning 3/2 a@2 0123 -> 0123"));
+    CHECK_BEAT(h, "2 -", .member = "a", .epoch = 2, .owned = "0123");
+    CHECK_BEAT(h, "2 -", .member = "a", .epoch = 2, .owned = "");
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Assigning 3/2 a@2  -> 0123"));
+    fake_wait(h, 5001);
+    CHECK_BEAT(h, "3 0", .member = "a", .epoch = 2, .owned = "");
+    fake_host_end(h);
+}
+
+TEST(what_was_let_go_with_the_subscription_need_not_be_asked_for)
+{
+    struct fake_host *h = host_with_interval(arena);
+
+    BEAT(h, .member = "a", .topic = "t");
+    CHECK_BEAT(h, "2 ", .member = "a", .epoch = 2, .topic = "u", .owned = "");
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Assigning 3/2 a@2  -> 0123"));
+    fake_host_end(h);
+}
+
+TEST(another_subscription_while_partitions_are_let_go_asks_for_more)
+{
+    struct fake_host *h = host_with_interval(arena);
+
+    BEAT(h, .member = "a", .topic = "t");
+    BEAT(h, .member = "b", .topic = "t");
+    fake_wait(h, 5001);
+    CHECK_BEAT(h, "2 01", .member = "a", .epoch = 2, .owned = "0123");
+    CHECK_BEAT(h, "2 ", .member = "a", .epoch = 2, .topic = "u", .owned = "0123");
+    /* It has let go of what it had to give up first, but not of what it has stopped to read. */
+    CHECK_BEAT(h, "2 -", .member = "a", .epoch = 2, .owned = "01");
+    CHECK_BEAT(h, "3 -", .member = "a", .epoch = 2, .owned = "");
+    fake_host_end(h);
+}
+
+TEST(a_subscription_with_more_in_it_takes_nothing_away)
+{
+    struct fake_host *h = host_with_interval(arena);
+    int32_t records;
+
+    BEAT(h, .member = "a", .topic = "t");
+    records = fake_record_count(h);
+    CHECK_BEAT(h, "2 -", .member = "a", .epoch = 2, .regex = "u", .owned = "0123");
+    CHECK_EQ(fake_record_count(h), records + 3); /* what it said, what that stands for, the epoch */
+    fake_host_end(h);
+}
+
 TEST(a_commit_counts_if_its_partition_was_given_in_that_epoch_or_before)
 {
     struct fake_host *h = consumer_host(arena);
