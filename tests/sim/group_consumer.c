@@ -12,7 +12,7 @@
 
 enum { PATIENCE_US = 4000000, RETRY_US_MAX = 400000 };
 
-static const uint64_t NEVER_US = UINT64_MAX / 2;
+static const uint64_t never_us = UINT64_MAX / 2;
 
 static void owned_fill(struct group_ask *a, uint64_t owned)
 {
@@ -83,7 +83,7 @@ static void take_assignment(struct group_member *m,
     m->reconciling = true;
     m->give_up_us = sim_now(m->world->sim) + sim_random_below(m->random, m->slow_us_max + 1);
     if ((m->owned & ~target) != 0 && sim_random_chance(m->random, m->stubborn_ppm)) {
-        m->give_up_us = NEVER_US; /* until it is thrown out */
+        m->give_up_us = never_us; /* until it is thrown out */
     }
     sim_note(m->world->sim, "member %d has %llx, is to have %llx in epoch %d", m->number,
              (unsigned long long)m->owned, (unsigned long long)target, m->epoch);

@@ -123,15 +123,15 @@ static void heartbeat(struct group_reader *r)
 
 static struct int32_array numbers(struct arena *a, uint32_t partitions)
 {
-    struct int32_array out_ = int32_array_new(a, __builtin_popcount(partitions));
+    struct int32_array list = int32_array_new(a, __builtin_popcount(partitions));
     int32_t n = 0;
 
     for (int32_t p = 0; p < NODE_TOPIC_PARTITIONS; p++) {
         if ((partitions >> p & 1) != 0) {
-            out_.at[n++] = p;
+            list.at[n++] = p;
         }
     }
-    return out_;
+    return list;
 }
 
 static void consumer_heartbeat(struct group_reader *r)

@@ -29,7 +29,7 @@ enum {
     REBALANCE_MS_MIN = 5000,
     REBALANCE_MS_MAX = 20000,
     RETRY_MS = 15000, /* for a coordinator that starts, and for what members do late */
-    HEARTBEATS_MS = 3 * SESSION_MS_MAX / 3 + 1500,
+    HEARTBEATS_MS = 4 * SESSION_MS_MAX / 3 + 1500, /* rounds of a cooperative group */
     INSTANCE_COUNT = 3,
     NEVER_MS = 2000000000,
     WALL_JUMP_MS_MAX = 3600000,
