@@ -58,8 +58,12 @@ static struct member *member_of(const struct load_link *l)
 
 static struct bytes group_name(const struct load_link *l)
 {
-    return run.program == MEMBERS ? BYTES("load-members")
-                                  : arena_format(&run.load.arena, "load-%d", member_of(l)->group);
+    if (run.program == MEMBERS) {
+        return BYTES("load-members");
+    }
+    /* A group with members refuses commits by hand. */
+    return arena_format(&run.load.arena, run.program == COMMITS ? "load-by-hand-%d" : "load-%d",
+                        member_of(l)->group);
 }
 
 static void find(struct load_link *l)
