@@ -179,9 +179,10 @@ void consumer_put_current(struct groups *g, struct group *group, struct bytes me
                           const struct consumer_current *c);
 void consumer_put_regex(struct groups *g, struct group *group, struct bytes text,
                         const struct bytes *topics, int32_t count);
-/* Tombstones of the three records of a member, and of its expression when it was the last to use it. The member is
- * gone afterwards. */
+/* Tombstones of the three records of a member, which is gone afterwards. */
 void consumer_put_member_tombstones(struct groups *g, struct consumer_member *m);
+/* The tombstone of an expression nobody subscribes by; `text` is not the copy of a member or of the group. */
+void consumer_put_regex_if_unused(struct groups *g, struct group *group, struct bytes text);
 
 /* ---- consumer_target.c: subscriptions and targets ---- */
 

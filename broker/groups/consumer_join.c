@@ -230,12 +230,14 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
     bool known = m->regex.len > 0 || consumer_regex_is_resolved(m->group, p->regex);
     bool assignor = m->named && text_differs(m->assignor, p->assignor);
     const struct assignor *before = assignor ? consumer_assignor(g, m->group) : NULL;
+    struct bytes old_regex = regex ? arena_copy(&g->scratch, m->regex) : BYTES_NULL;
 
     if (!m->named || topics || regex || assignor || text_differs(m->rack_id, p->rack_id) ||
         text_differs(m->instance_id, p->instance_id) || text_differs(m->client_id, p->client_id) ||
         text_differs(m->client_host, p->client_host) ||
         m->rebalance_timeout_ms != p->rebalance_timeout_ms || offers_differ(m, p)) {
         consumer_put_member(g, m->group, m->id, p);
+        consumer_put_regex_if_unused(g, m->group, old_regex);
     }
     if (g->broken) {
         return false;

@@ -79,7 +79,10 @@ void consumer_remove_all(struct groups *g, struct group *group, struct consumer_
         return;
     }
     for (int32_t i = 0; i < count && !g->broken; i++) {
+        struct bytes regex = arena_copy(&g->scratch, members[i]->regex);
+
         consumer_put_member_tombstones(g, members[i]);
+        consumer_put_regex_if_unused(g, group, regex);
     }
     if (g->broken) {
         return;

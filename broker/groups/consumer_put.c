@@ -273,13 +273,17 @@ static void put_member_tombstone(struct groups *g, struct group *group, struct b
 void consumer_put_member_tombstones(struct groups *g, struct consumer_member *m)
 {
     struct group *group = m->group;
-    struct bytes id = arena_copy(&g->scratch, m->id), regex = arena_copy(&g->scratch, m->regex);
+    struct bytes id = arena_copy(&g->scratch, m->id);
 
     put_member_tombstone(g, group, id, RECORD_CURRENT);
     put_member_tombstone(g, group, id, RECORD_TARGET);
     put_member_tombstone(g, group, id, RECORD_MEMBER);
-    if (regex.len > 0 && !g->broken && regex_uses(group, regex) == 0) {
-        put_regex_tombstone(g, group, regex);
+}
+
+void consumer_put_regex_if_unused(struct groups *g, struct group *group, struct bytes text)
+{
+    if (text.len > 0 && !g->broken && regex_uses(group, text) == 0) {
+        put_regex_tombstone(g, group, text);
     }
 }
 
