@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SETTINGS_BYTES_MAX = 1 << 20, PORT_DEFAULT = 9092 };
+enum { SETTINGS_BYTES_MAX = 1 << 20, PORT_DEFAULT = 9092, METRICS_PORT = 9644 };
 
 /* ---- settings ---- */
 
@@ -104,6 +104,22 @@ static int take_sets(struct cli *c, struct config *config)
     return CLI_OK;
 }
 
+/* Whoever tries things out gets metrics as well, unless another broker on this machine has them there. */
+static int offer_metrics(struct cli *c, struct config *config)
+{
+    struct env_address at = {.host = "localhost", .port = METRICS_PORT};
+    uint16_t port;
+    int socket;
+
+    if (config_is_set(config, CONFIG_WEIR_METRICS_LISTENER) ||
+        env_listen(c->env, &at, &socket, &port) != OK) {
+        return CLI_OK;
+    }
+    env_close_socket(c->env, socket);
+    return set(c, config, "weir.metrics.listener",
+               arena_format(c->arena, "%s:%d", at.host, METRICS_PORT));
+}
+
 /* --port and --cores. `host` is where to listen if nothing else says; who tries things out ("" does not) is not made
  * to wait for members of a group that are not going to come, either. */
 static int take_options(struct cli *c, struct config *config, const char *host)
@@ -126,6 +142,9 @@ static int take_options(struct cli *c, struct config *config, const char *host)
     if (exit == CLI_OK && host[0] != 0 &&
         !config_is_set(config, CONFIG_GROUP_INITIAL_REBALANCE_DELAY_MS)) {
         exit = set(c, config, "group.initial.rebalance.delay.ms", BYTES("0"));
+    }
+    if (exit == CLI_OK && host[0] != 0) {
+        exit = offer_metrics(c, config);
     }
     if (exit == CLI_OK && cli_has(c, CLI_OPT_CORES)) {
         exit = set(c, config, "weir.cores", arena_format(c->arena, "%" PRId64, cores));
