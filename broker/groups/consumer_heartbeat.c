@@ -379,7 +379,12 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
                              arena_format(&g->scratch, "%.*s %s", BYTES_ARG(m->id),
                                           is_new ? "joined" : "subscribes anew"));
     if (m->regex.len > 0 && !g->broken) {
-        consumer_regex_refresh(g, b->group);
+        /* Who also names topics gets these first, as with Kafka, and the others with a later heartbeat. */
+        if (m->names.len == 0) {
+            consumer_regex_refresh(g, b->group);
+        } else {
+            consumer_regex_soon(g, b->group);
+        }
     }
     consumer_target_update(g, b->group);
     consumer_reconcile(g, m, owned, changed);

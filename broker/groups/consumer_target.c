@@ -512,6 +512,22 @@ static void regex_due(struct groups *g, struct group_timer *t)
     consumer_regex_refresh(g, cg->group);
 }
 
+void consumer_regex_soon(struct groups *g, struct group *group)
+{
+    struct consumer_group *cg = group->consumer;
+    bool missing = false;
+
+    map_for_each(&cg->regexes, link)
+    {
+        const struct consumer_regex *r = CONTAINER_OF(link, const struct consumer_regex, link);
+
+        missing = missing || (r->uses > 0 && !r->resolved);
+    }
+    if (missing && !group_timer_runs(&cg->regex_timer)) {
+        group_timer_start(g, &cg->regex_timer, 1, regex_due);
+    }
+}
+
 void consumer_image_changed(struct groups *g, struct group *group, const struct image *old)
 {
     struct consumer_group *cg = group->consumer;

@@ -118,6 +118,7 @@ TEST(a_subscription_with_more_in_it_takes_nothing_away)
     BEAT(h, .member = "a", .topic = "t");
     records = fake_record_count(h);
     CHECK_BEAT(h, "2 -", .member = "a", .epoch = 2, .regex = "u", .owned = "0123");
+    fake_wait(h, 2);
     CHECK_EQ(fake_record_count(h), records + 3); /* what it said, what that stands for, the epoch */
     fake_host_end(h);
 }

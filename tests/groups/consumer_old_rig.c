@@ -1,4 +1,7 @@
 /* tests/groups/consumer_old_rig.c: subscriptions and assignments in bytes, from a few words.
+ *
+ * Members of the classic protocol say what they read and own in bytes of their own (ConsumerProtocolSubscription); tests
+ * write "topic:012" instead.
  */
 #include "tests/groups/consumer_old_rig.h"
 

@@ -1,4 +1,7 @@
 /* tests/groups/consumer_rig.c: heartbeats made from a few words, and answers as text.
+ *
+ * A test says what a member sends and what it is told: CHECK_BEAT(h, "2 01", .member = "a", .epoch = 2) is a heartbeat
+ * of epoch 2 that is answered with epoch 2 and partitions 0 and 1. "-" is no assignment in the answer.
  */
 #include "tests/groups/consumer_rig.h"
 
