@@ -7,8 +7,8 @@
  *          answer is older than its question.
  * OWNER    Core 0.
  * FAILURE  No memory: 503. Whatever else goes wrong with a connection ends it. A page goes on without its reader.
- * LIMITS   METRICS_CLIENTS_MAX, METRICS_CLIENT_US, METRICS_PAGES_MAX, HTTP_HEAD_BYTES_MAX; PAUSE_US when the process
- *          is out of descriptors or memory.
+ * LIMITS   METRICS_CLIENTS_MAX, METRICS_CLIENT_US, METRICS_PAGES_MAX, HTTP_HEAD_BYTES_MAX; SEND_BYTES_PER_TURN; PAUSE_US
+ *          when the process is out of descriptors or memory.
  */
 #include "broker/metrics_door.h"
 
@@ -18,7 +18,7 @@
 #include "broker/metrics_http.h"
 #include "broker/metrics_page.h"
 
-enum { PAUSE_US = 100 * 1000 };
+enum { PAUSE_US = 100 * 1000, SEND_BYTES_PER_TURN = 256 << 10 };
 
 /* A page and who waits for it. */
 struct shared {
@@ -148,8 +148,9 @@ static bool send_some(struct scraper *s)
 {
     struct bytes body = s->ask == HTTP_METRICS ? metrics_page_text(s->share->page) : BYTES("");
     struct bytes head = {(const uint8_t *)s->answer, s->answer_len};
-    struct bytes parts[] = {bytes_slice(head, s->sent, head.len),
-                            bytes_slice(body, s->sent - MIN(s->sent, head.len), body.len)};
+    struct bytes parts[] = {
+        bytes_slice(head, s->sent, head.len),
+        bytes_slice(body, s->sent - MIN(s->sent, head.len), SEND_BYTES_PER_TURN)};
     struct env_slice slices[COUNT_OF(parts)];
     int count = 0;
     size_t sent = 0;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """GET /metrics: what Prometheus reads of topics, groups and the node itself, while members come and go."""
 import re
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -112,6 +114,33 @@ def members_and_generations_are_counted(node):
     wait_for(node, "team", "kafka_consumergroup_members", 0)
 
 
+def heartbeat(node, group, member, epoch):
+    """ConsumerGroupHeartbeat 0, asking for the topic; the member's id and its epoch."""
+    def text(value):
+        return bytes([len(value) + 1]) + value.encode()
+    first = epoch == 0
+    body = text(group) + text(member) + struct.pack(">i", epoch) + b"\0\0" + struct.pack(">i", 60000 if first else -1)
+    body += (b"\2" + text("orders") if first else b"\0") + b"\0" + (b"\1" if first else b"\0") + b"\0"
+    frame = struct.pack(">hhih", 68, 0, 1, -1) + b"\0" + body
+    with socket.create_connection(("127.0.0.1", node.port), timeout=WAIT_S) as s, s.makefile("rb") as answers:
+        s.sendall(struct.pack(">i", len(frame)) + frame)
+        answer = answers.read(struct.unpack(">i", answers.read(4))[0])[4 + 1 + 4:]
+    assert answer[:3] == b"\0\0\0", answer  # no error, no message
+    end = 3 + answer[3]
+    return answer[4:end].decode(), struct.unpack(">i", answer[end:end + 4])[0]
+
+
+def members_of_the_consumer_protocol_are_counted_as_well(node):
+    member, epoch = heartbeat(node, "modern", "", 0)
+    told = of(node, "modern")
+    assert told[("kafka_consumergroup_members", "")] == 1 and epoch > 0, (told, epoch)
+    assert told[("weir_group_generation", "")] == epoch, (told, epoch)
+    heartbeat(node, "modern", member, -1)
+    told = of(node, "modern")
+    assert told[("kafka_consumergroup_members", "")] == 0, told
+    assert told[("weir_group_generation", "")] > epoch, told
+
+
 def names_are_escaped(node):
     group = 'a\\b "c"\nd\u00e4'
     weir(node, "group", "seek", group, "--to", "1", "--topic", "orders", "--yes")
@@ -173,8 +202,8 @@ def main():
         node.metrics_port = port
         for function in (the_node_tells_its_own_numbers, topics_show_their_partitions_and_offsets,
                          a_group_without_members_shows_where_it_stands, lag_follows_what_is_written,
-                         members_and_generations_are_counted, names_are_escaped, a_topic_that_is_gone_has_no_lag,
-                         what_is_not_there_is_refused, many_scrapers_at_once_are_all_answered,
+                         members_and_generations_are_counted, members_of_the_consumer_protocol_are_counted_as_well,
+                         names_are_escaped, a_topic_that_is_gone_has_no_lag, what_is_not_there_is_refused, many_scrapers_at_once_are_all_answered,
                          everything_is_there_after_kill_9):
             tests.test(function, node)
         if missing("promtool"):
