@@ -371,6 +371,7 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         }
         memcpy(before.at, m->assigned.at, (size_t)before.len * sizeof(before.at[0]));
     }
+    bool other_regex = !bytes_equal(m->regex, profile.regex);
     bool changed = consumer_profile_set(g, m, &profile);
     if (g->broken) {
         return;
@@ -387,7 +388,7 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         }
     }
     consumer_target_update(g, b->group);
-    consumer_reconcile(g, m, owned, changed);
+    consumer_reconcile(g, m, owned, changed || other_regex);
     if (g->broken) {
         return;
     }

@@ -225,9 +225,8 @@ bool consumer_profile_set(struct groups *g, struct consumer_member *m,
 {
     bool topics = names_differ(g, m, p);
     bool regex = m->regex.len != p->regex.len || !bytes_equal(m->regex, p->regex);
-    /* From one expression to another, or to none, or to one whose topics are known; else a first one changes things
-     * when it is resolved. */
-    bool known = m->regex.len > 0 || consumer_regex_is_resolved(m->group, p->regex);
+    /* To none, or to one whose topics are known; another one changes things when it is resolved. */
+    bool known = p->regex.len == 0 || consumer_regex_is_resolved(m->group, p->regex);
     bool assignor = m->named && text_differs(m->assignor, p->assignor);
     const struct assignor *before = assignor ? consumer_assignor(g, m->group) : NULL;
     struct bytes old_regex = regex ? arena_copy(&g->scratch, m->regex) : BYTES_NULL;

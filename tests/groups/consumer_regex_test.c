@@ -129,16 +129,32 @@ TEST(an_expression_nobody_changes_from_any_more_is_forgotten)
 
     BEAT(h, .member = "a", .regex = "t");
     BEAT(h, .member = "b", .regex = "t");
-    CHECK_EQ(BEAT(h, .member = "b", .epoch = 3, .regex = "t+")->member_epoch, 5);
+    CHECK_EQ(BEAT(h, .member = "b", .epoch = 3, .regex = "t+")->member_epoch, 4);
     CHECK_BYTES_EQ(expressions(h), BYTES("t t+"));
     BEAT(h, .member = "a", .epoch = 2, .regex = "t+");
     CHECK_BYTES_EQ(expressions(h), BYTES("t t+ -t"));
     BEAT(h, .member = "a", .epoch = 2, .regex = "", .topic = "t");
     CHECK_BYTES_EQ(expressions(h), BYTES("t t+ -t"));
-    CHECK_EQ(BEAT(h, .member = "b", .epoch = 5, .regex = "", .topic = "t")->error_code, KAFKA_NONE);
+    CHECK_EQ(BEAT(h, .member = "b", .epoch = 4, .regex = "", .topic = "t")->error_code, KAFKA_NONE);
     CHECK_BYTES_EQ(expressions(h), BYTES("t t+ -t -t+"));
     fake_restart(h);
-    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Reconciling 8/8 a@2 0123 -> 01, b@8  -> 23"));
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Reconciling 7/7 a@2 0123 -> 01, b@7  -> 23"));
+    fake_host_end(h);
+}
+
+TEST(an_expression_for_other_topics_takes_the_old_ones_at_once)
+{
+    struct fake_host *h = fake_host_new(arena);
+
+    fake_topic(h, "t", 4);
+    fake_topic(h, "u", 1);
+    fake_set(h, "group.consumer.assignment.interval.ms", "5000");
+    fake_start(h);
+    CHECK_BEAT(h, "2 0123", .member = "a", .regex = "t");
+    CHECK_BEAT(h, "2 ", .member = "a", .epoch = 2, .regex = "u", .owned = "0123");
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Assigning 3/2 a@2 0123 -> 0123"));
+    fake_wait(h, 5001);
+    CHECK_BEAT(h, "3 0", .member = "a", .epoch = 2, .owned = "");
     fake_host_end(h);
 }
 
