@@ -197,7 +197,7 @@ const struct assignor *consumer_assignor(const struct groups *g, const struct gr
 void consumer_target_update(struct groups *g, struct group *group);
 /* Resolves what is not resolved, or all if the time has come; may raise the group epoch. */
 void consumer_regex_refresh(struct groups *g, struct group *group);
-/* The same a moment later, if something is not resolved. */
+/* The same a moment later, if something is not resolved, or by older metadata (of before a restart). */
 void consumer_regex_soon(struct groups *g, struct group *group);
 /* Does somebody subscribe by it, and are its topics known? */
 bool consumer_regex_is_resolved(const struct group *group, struct bytes text);

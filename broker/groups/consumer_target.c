@@ -521,7 +521,8 @@ void consumer_regex_soon(struct groups *g, struct group *group)
     {
         const struct consumer_regex *r = CONTAINER_OF(link, const struct consumer_regex, link);
 
-        missing = missing || (r->uses > 0 && !r->resolved);
+        missing = missing ||
+                  (r->uses > 0 && (!r->resolved || r->version != image_version(groups_image(g))));
     }
     if (missing && !group_timer_runs(&cg->regex_timer)) {
         group_timer_start(g, &cg->regex_timer, 1, regex_due);

@@ -142,6 +142,22 @@ TEST(an_expression_nobody_changes_from_any_more_is_forgotten)
     fake_host_end(h);
 }
 
+TEST(a_topic_that_came_just_before_a_restart_is_read_by_name_and_expression)
+{
+    struct fake_host *h = consumer_host(arena);
+
+    fake_topic(h, "u", 1);
+    BEAT(h, .member = "a", .topic = "u", .regex = "t.*");
+    fake_wait(h, 2);
+    CHECK_EQ(BEAT(h, .member = "a", .epoch = 2)->assignment->topic_partitions.len, 2);
+    fake_topic(h, "two", 1);
+    fake_restart(h);
+    BEAT(h, .member = "a", .epoch = 3);
+    fake_wait(h, 2000);
+    CHECK_EQ(BEAT(h, .member = "a", .epoch = 3)->assignment->topic_partitions.len, 3);
+    fake_host_end(h);
+}
+
 TEST(an_expression_for_other_topics_takes_the_old_ones_at_once)
 {
     struct fake_host *h = fake_host_new(arena);
