@@ -18,12 +18,11 @@ sys.dont_write_bytecode = True
 from node import Node  # noqa: E402 pylint: disable=wrong-import-position
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir"
-SERVED = "core,idem"
+SERVED = "core,idem,group,group848"
 
 
 class Suite:
-    def __init__(self, name, doc, limit):
-        self.name = name
+    def __init__(self, name, doc, limit, options=None):
         self.results = {}
         parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--bootstrap", help="a server that runs already; without it one is started")
@@ -31,7 +30,14 @@ class Suite:
         parser.add_argument("--needs", default=SERVED, help="the parts a test may need (%(default)s)")
         parser.add_argument("--limit", type=int, default=limit, metavar="S", help="seconds a test (%(default)s)")
         parser.add_argument("--build", action="store_true", help="fetch and build, run nothing")
+        if options:
+            options(parser)
         self.args = parser.parse_args()
+        self.called(name)
+
+    def called(self, name):
+        """Takes the list and the logs of this name."""
+        self.name = name
         self.logs = CACHE / "logs" / name
         self.logs.mkdir(parents=True, exist_ok=True)
         self.expected = self.read_expected()
