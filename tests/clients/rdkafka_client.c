@@ -8,7 +8,7 @@
  *         prints the same lines for everything that is there, up to the ends at the time of the call
  *     weir_rdkafka member BOOTSTRAP TOPIC GROUP [key=value ...]
  *         a member of the group, until it gets SIGTERM: "R PARTITION OFFSET VALUE" for each record, and now and
- *         then, when the commit of everything before it was acknowledged, "C PARTITION OFFSET"
+ *         then "T PARTITION OFFSET" when it is about to commit, then "C ..." when that was acknowledged or "F ..."
  *     weir_rdkafka committed BOOTSTRAP TOPIC PARTITIONS GROUP
  *         prints "PARTITION OFFSET" of each partition's committed offset, -1 for none
  *
@@ -16,6 +16,7 @@
  */
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +199,18 @@ static rd_kafka_t *new_member(const char *bootstrap, const char *group, char **s
     return new_handle(RD_KAFKA_CONSUMER, conf);
 }
 
-/* Commits what this member has read of each partition, and says what was acknowledged. */
+static void print_list(char what, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        bool failed = what == 'C' && list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+
+        printf("%c %d %lld\n", failed ? 'F' : what, list->elems[i].partition,
+               (long long)list->elems[i].offset);
+    }
+    fflush(stdout);
+}
+
+/* Commits what this member has read of each partition; says so before, and what became of it. */
 static void commit_all(rd_kafka_t *rk)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -212,13 +224,11 @@ static void commit_all(rd_kafka_t *rk)
             rd_kafka_topic_partition_list_del_by_idx(list, i);
         }
     }
+    print_list('T', list);
     if (list->cnt > 0 && rd_kafka_commit(rk, list, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        for (int i = 0; i < list->cnt; i++) {
-            if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                printf("C %d %lld\n", list->elems[i].partition, (long long)list->elems[i].offset);
-            }
-        }
-        fflush(stdout);
+        print_list('C', list);
+    } else {
+        print_list('F', list);
     }
     rd_kafka_topic_partition_list_destroy(list);
 }

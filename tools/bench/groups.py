@@ -47,11 +47,19 @@ class Kafka:
     name = "kafka"
 
     def __init__(self, *settings):
-        self.dir, self.port = tempfile.mkdtemp(prefix="weir-bench-"), free_port()
-        self.at, self.settings = f"127.0.0.1:{self.port}", settings
+        self.dir, self.settings, self.at = tempfile.mkdtemp(prefix="weir-bench-"), settings, None
 
     def __enter__(self):
-        run(KAFKA, "start", self.dir, "-p", str(self.port), *self.settings, timeout=300)
+        for tries in range(3):
+            port = free_port()
+            try:
+                run(KAFKA, "start", self.dir, "-p", str(port), *self.settings, timeout=300)
+            except AssertionError:  # its second port, the next one, was taken
+                if tries == 2:
+                    raise
+                continue
+            self.at = f"127.0.0.1:{port}"
+            break
         return self
 
     def __exit__(self, *_):
