@@ -430,7 +430,7 @@ struct raft_out {
             uint64_t index;
         } commit;
         struct {
-            const struct raft_configuration *configuration; /* valid until the next step */
+            const struct raft_configuration *configuration; /* &out->room */
             uint64_t index;
             bool committed;
         } configuration;
@@ -451,6 +451,7 @@ struct raft_out {
             const char *why;
         } fatal;
     };
+    struct raft_configuration room; /* what `configuration` above points to */
 };
 
 /* The next action, or false. After HARD_STATE, APPEND and INSTALL the host must call raft_ticket() first. */
