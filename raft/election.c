@@ -53,7 +53,8 @@ bool raft_promotable(const struct raft *r)
 
 bool raft_sticky(const struct raft *r)
 {
-    return r->role == RAFT_LEADER || (r->leader != 0 && r->now_ms - r->heard_at_ms < r->options->election_ms);
+    return r->role == RAFT_LEADER ||
+           (r->leader != 0 && r->now_ms - r->heard_at_ms < r->options->election_ms);
 }
 
 static void leadership_lost(struct raft *r)
@@ -80,7 +81,8 @@ void raft_become_follower(struct raft *r, uint32_t term, uint64_t leader)
         raft_pend(r, PENDING_ROLE);
     }
     if (r->role != RAFT_FOLLOWER || r->leader != leader) {
-        raft_say(r, "%s -> follower of %" PRIu64 ", term %u", raft_role_name(r->role), leader, r->term);
+        raft_say(r, "%s -> follower of %" PRIu64 ", term %u", raft_role_name(r->role), leader,
+                 r->term);
         raft_pend(r, PENDING_ROLE);
     }
     r->role = RAFT_FOLLOWER;
@@ -163,7 +165,8 @@ void raft_votes_count(struct raft *r)
 {
     struct raft_peer *self = raft_peer_find(r, r->replica_id);
 
-    if (r->role == RAFT_CANDIDATE && self && r->hard_durable && !raft_pends(r, PENDING_HARD_STATE)) {
+    if (r->role == RAFT_CANDIDATE && self && r->hard_durable &&
+        !raft_pends(r, PENDING_HARD_STATE)) {
         self->granted = true;
     }
     if (raft_quorum(r, granted) == 1) {

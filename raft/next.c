@@ -48,9 +48,10 @@ static void make_persist(struct raft *r, enum raft_pending what, struct raft_out
 
 void raft_ticket(struct raft *r, uint64_t ticket)
 {
-    ASSERT(r->ticket_due && ticket != 0);
-    ASSERT(ticket >= r->hard_ticket && ticket >= r->log_ticket);
-    ASSERT(ticket > r->durable_ticket || r->options->relaxed);
+    bool relaxed = r->options->relaxed && r->due == PENDING_APPEND;
+
+    ASSERT(r->ticket_due && ticket != 0 && ticket >= r->log_ticket);
+    ASSERT(relaxed || (ticket >= r->hard_ticket && ticket > r->durable_ticket));
     r->ticket_due = false;
     if (r->due == PENDING_HARD_STATE) {
         r->hard_ticket = ticket;
@@ -66,7 +67,8 @@ static void make_reply(struct raft *r, struct raft_out *out)
 {
     out->kind = RAFT_OUT_SEND;
     out->send.message = r->reply;
-    out->send.after_ticket = gate(r, r->reply_gated ? MAX(r->hard_ticket, r->log_ticket) : r->hard_ticket);
+    out->send.after_ticket =
+        gate(r, r->reply_gated ? MAX(r->hard_ticket, r->log_ticket) : r->hard_ticket);
 }
 
 static bool make_peer(struct raft *r, struct raft_out *out)

@@ -163,7 +163,8 @@ static uint32_t room_for_list(const struct raft *r, const struct raft_in *in)
             most = MAX(most, raft_configuration_union_count(&of[k], next));
         }
         if (i > 0) {
-            most = MAX(most, raft_configuration_union_count(next, &in->recv.configurations[i - 1].configuration));
+            most = MAX(most, raft_configuration_union_count(
+                                 next, &in->recv.configurations[i - 1].configuration));
         }
     }
     return most;

@@ -26,7 +26,8 @@ uint64_t raft_kth_largest(uint64_t *values, uint32_t count, uint32_t k)
 }
 
 static uint64_t of_set(const struct raft *r, enum raft_member_role set,
-                       uint64_t (*value)(const struct raft *r, const struct raft_peer *p), uint64_t when_empty)
+                       uint64_t (*value)(const struct raft *r, const struct raft_peer *p),
+                       uint64_t when_empty)
 {
     uint64_t values[RAFT_MEMBER_MAX];
     uint32_t count = 0;
@@ -39,7 +40,8 @@ static uint64_t of_set(const struct raft *r, enum raft_member_role set,
     return count == 0 ? when_empty : raft_kth_largest(values, count, count / 2 + 1);
 }
 
-uint64_t raft_quorum(const struct raft *r, uint64_t (*value)(const struct raft *r, const struct raft_peer *p))
+uint64_t raft_quorum(const struct raft *r,
+                     uint64_t (*value)(const struct raft *r, const struct raft_peer *p))
 {
     uint64_t incoming = of_set(r, RAFT_VOTER, value, 0);
     uint64_t outgoing = of_set(r, RAFT_OUTGOING, value, UINT64_MAX);

@@ -13,7 +13,8 @@
  */
 #include "raft/raft_internal.h"
 
-static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_peer) <= 1024, "1 KiB per replica of three");
+static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_peer) <= 1024,
+              "1 KiB per replica of three");
 
 size_t raft_size(uint32_t member_max)
 {
@@ -66,7 +67,8 @@ struct raft *raft_init(void *memory, const struct raft_start *s)
 
     check_options(s->options);
     ASSERT(s->replica_id != 0 && s->boot > 0 && s->term <= RAFT_TERM_MAX);
-    ASSERT(s->last.index >= s->start.index && s->commit >= s->start.index && s->commit <= s->last.index);
+    ASSERT(s->last.index >= s->start.index && s->commit >= s->start.index &&
+           s->commit <= s->last.index);
     ASSERT(s->last.term <= s->term);
     ASSERT(!s->fenced || s->options->relaxed);
     memset(r, 0, raft_size(s->member_max));
@@ -139,8 +141,8 @@ static bool follows(struct raft *r, const struct raft_message *m)
         return true;
     case RAFT_VOTE:
         if (raft_sticky(r) && !m->vote.transfer) {
-            raft_say(r, "%s from %" PRIu64 " in term %u: dropped, a leader is known", raft_message_name(m->kind),
-                     m->from, m->term);
+            raft_say(r, "%s from %" PRIu64 " in term %u: dropped, a leader is known",
+                     raft_message_name(m->kind), m->from, m->term);
             return false;
         }
         if (m->from == r->transfer_to) {
@@ -192,7 +194,8 @@ static void recv(struct raft *r, const struct raft_message *m)
 {
     if (m->to != r->replica_id || m->from == 0 || m->from == r->replica_id || m->term == 0 ||
         m->term > RAFT_TERM_MAX || m->kind > RAFT_TIMEOUT_NOW) {
-        raft_say(r, "message %d from %" PRIu64 " to %" PRIu64 ": dropped", (int)m->kind, m->from, m->to);
+        raft_say(r, "message %d from %" PRIu64 " to %" PRIu64 ": dropped", (int)m->kind, m->from,
+                 m->to);
         return;
     }
     if (m->term < r->term) {

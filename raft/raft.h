@@ -214,10 +214,11 @@ struct raft_options {
     uint32_t window_bytes;     /* in flight to one follower */
     uint32_t window_messages;
     bool
-        commit_at_once; /* followers learn of a new commit index by a message of its own, not with the next one */
-    bool
-        relaxed; /* tickets may be durable before the bytes are (H2 is given up): a replica that starts uncleanly is
-                     fenced until it has caught up with a leader */
+        commit_at_once; /* followers get a new commit index in a message of its own, not with the next one */
+    /* Opt-in: an append may get a ticket that is durable already, although its bytes are not (H2 is given up for
+     * appends, never for hard states and snapshots; RAFT_IN_DURABLE still follows). A replica that starts after an
+     * unclean end is fenced until it has caught up with a leader. */
+    bool relaxed;
 };
 
 struct raft_start {
@@ -457,8 +458,8 @@ struct raft_out {
 /* The next action, or false. After HARD_STATE, APPEND and INSTALL the host must call raft_ticket() first. */
 bool raft_next(struct raft *r, struct raft_out *out);
 
-/* The ticket of the action just executed: not 0, not less than any before, larger than any that a RAFT_IN_DURABLE
- * has named unless H2 is given up (relaxed). */
+/* The ticket of the action just executed: not 0, not less than any before, and larger than any that a RAFT_IN_DURABLE
+ * has named. (A relaxed append: not less than that of the append before.) */
 void raft_ticket(struct raft *r, uint64_t ticket);
 
 /* -- looking at it ----------------------------------------------------------------------------------------- */

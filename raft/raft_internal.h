@@ -45,17 +45,18 @@ struct raft_peer {
     uint8_t state;          /* enum raft_peer_state */
     uint8_t catch_up_round; /* from 1; 0: it does not have to */
     bool start_anew : 1;
-    bool added : 1;     /* by the change under way */
-    bool caught_up : 1; /* may become a voter */
+    bool added : 1;                /* by the change under way */
+    bool caught_up : 1;            /* may become a voter */
     bool granted : 1, refused : 1; /* its vote */
     bool heard : 1;                /* since the last check of the quorum */
     bool probing : 1;              /* one probe is out */
-    bool paused : 1;               /* busy, or its entries could not be read: not before the next beat */
-    bool asking : 1;               /* FETCH or SNAPSHOT is with the host */
-    bool want_snapshot : 1;        /* RAFT_OUT_SNAPSHOT is due */
+    bool paused : 1;        /* busy, or its entries could not be read: not before the next beat */
+    bool asking : 1;        /* FETCH or SNAPSHOT is with the host */
+    bool want_snapshot : 1; /* RAFT_OUT_SNAPSHOT is due */
     bool send_vote : 1, send_now : 1, send_beat : 1, send_install : 1, send_fetched : 1;
     uint64_t match, durable; /* what its log has of this leader's; what of that is durable */
-    uint64_t sent;           /* bound that the next append follows: what the paper calls nextIndex comes after it */
+    uint64_t
+        sent; /* bound that the next append follows: what the paper calls nextIndex comes after it */
     uint64_t sent_bytes, answered_bytes; /* of appends in this term: what is between is in flight */
     uint64_t round;                      /* newest barrier round it answered */
     uint64_t catch_up_index;             /* where the log ended when its round began */
@@ -85,18 +86,19 @@ struct raft {
     uint8_t cursor; /* next peer that raft_next() looks at */
     uint8_t ticket_count;
     uint8_t change_reason, transfer_reason, refused_reason; /* enum raft_reason */
-    uint8_t give_up;   /* why the change under way goes back; RAFT_DONE: it does not */
+    uint8_t give_up; /* why the change under way goes back; RAFT_DONE: it does not */
     uint8_t append_source;
-    uint8_t due; /* enum raft_pending: what the ticket is for */
+    uint8_t due;         /* enum raft_pending: what the ticket is for */
     bool ticket_due : 1; /* the host owes raft_ticket() */
     bool hard_durable : 1;
     bool serving : 1, fenced : 1;
-    bool changing : 1; /* a RAFT_IN_CHANGE is under way */
+    bool changing : 1;      /* a RAFT_IN_CHANGE is under way */
+    bool leave_back : 1;    /* out of the joint configuration, back to C_old */
     bool transfer_vote : 1; /* the campaign is by order of the leader */
     bool append_truncates : 1;
     bool barrier_ok : 1;
     bool reply_gated : 1; /* the reply speaks of the append of this step */
-    uint32_t pending; /* set of enum raft_pending */
+    uint32_t pending;     /* set of enum raft_pending */
 
     struct raft_bound start, last;
     uint64_t durable, commit, applied;
@@ -113,8 +115,9 @@ struct raft {
     uint64_t waiting_ticket;                   /* barriers that the next round is for */
     uint64_t barrier_ticket, barrier_index;    /* to be answered */
 
-    uint64_t durable_ticket, hard_ticket, log_ticket; /* newest reported; of the last hard state, of the last append */
-    struct raft_ticket tickets[RAFT_TICKET_MAX];      /* oldest first; both fields grow */
+    uint64_t durable_ticket, hard_ticket,
+        log_ticket; /* newest reported; of the last hard state, of the last append */
+    struct raft_ticket tickets[RAFT_TICKET_MAX]; /* oldest first; both fields grow */
 
     struct raft_message reply;
     struct raft_peer peers[];
@@ -156,7 +159,8 @@ struct raft_peer *raft_peer_add(struct raft *r, const struct raft_member *m);
 /* -- quorum.c ------------------------------------------------------------------------------------------ */
 
 /* The largest v such that a majority of each voter set has value(peer) >= v; 0 without voters. */
-uint64_t raft_quorum(const struct raft *r, uint64_t (*value)(const struct raft *r, const struct raft_peer *p));
+uint64_t raft_quorum(const struct raft *r,
+                     uint64_t (*value)(const struct raft *r, const struct raft_peer *p));
 /* k-th largest of `count` values (k from 1): reorders them. */
 uint64_t raft_kth_largest(uint64_t *values, uint32_t count, uint32_t k);
 

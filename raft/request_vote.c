@@ -26,7 +26,8 @@ static const char *refusal(const struct raft *r, const struct raft_message *m)
     if (r->fenced) {
         return "I am fenced";
     }
-    if (m->kind == RAFT_PRE_VOTE && (m->term == r->term || (raft_sticky(r) && m->from != r->leader))) {
+    if (m->kind == RAFT_PRE_VOTE &&
+        (m->term == r->term || (raft_sticky(r) && m->from != r->leader))) {
         return m->term == r->term ? "its term is old" : "a leader is known";
     }
     if (m->kind == RAFT_VOTE && r->vote != m->from && (r->vote != 0 || r->leader != 0)) {
@@ -41,11 +42,14 @@ void raft_recv_vote(struct raft *r, const struct raft_message *m)
     bool pre = m->kind == RAFT_PRE_VOTE;
 
     if (why) {
-        raft_say(r, "%s from %" PRIu64 " in term %u, log to %" PRIu64 "^%u, mine to %" PRIu64 "^%u -> refused: %s",
-                 raft_message_name(m->kind), m->from, m->term, m->vote.last.index, m->vote.last.term,
-                 r->last.index, r->last.term, why);
+        raft_say(r,
+                 "%s from %" PRIu64 " in term %u, log to %" PRIu64 "^%u, mine to %" PRIu64
+                 "^%u -> refused: %s",
+                 raft_message_name(m->kind), m->from, m->term, m->vote.last.index,
+                 m->vote.last.term, r->last.index, r->last.term, why);
     } else {
-        raft_say(r, "%s from %" PRIu64 " in term %u -> granted", raft_message_name(m->kind), m->from, m->term);
+        raft_say(r, "%s from %" PRIu64 " in term %u -> granted", raft_message_name(m->kind),
+                 m->from, m->term);
     }
     if (!why && !pre) {
         if (r->vote != m->from) {

@@ -29,7 +29,8 @@ void raft_say(const struct raft *r, const char *format, ...)
 
 const char *raft_role_name(enum raft_role role)
 {
-    static const char *const names[] = {"follower", "pre_candidate", "candidate", "leader", "halted"};
+    static const char *const names[] = {"follower", "pre_candidate", "candidate", "leader",
+                                        "halted"};
 
     return (size_t)role < COUNT_OF(names) ? names[role] : "?";
 }
@@ -44,8 +45,9 @@ const char *raft_message_name(enum raft_message_kind kind)
 
 const char *raft_reason_name(enum raft_reason reason)
 {
-    static const char *const names[] = {"done",     "not leader", "other term", "transferring",  "unconfirmed", "changing",
-                                        "invalid",  "too many",   "not caught up", "cancelled", "lost"};
+    static const char *const names[] = {"done",          "not leader", "other term", "transferring",
+                                        "unconfirmed",   "changing",   "invalid",    "too many",
+                                        "not caught up", "cancelled",  "lost"};
 
     return (size_t)reason < COUNT_OF(names) ? names[reason] : "?";
 }

@@ -1,0 +1,127 @@
+/* raft/append_reply.c: what a leader learns from an answer to AppendEntries or InstallSnapshot (paper section 5.3).
+ *
+ * WHY      match and durable only grow: what a follower's log had of this leader's in this term it keeps. So answers may
+ *          come late, twice, in any order. A restart may take back what was not durable; the follower's boot number
+ *          tells, and answers of an earlier boot are dropped.
+ * HINTS    A refusal names the end of the follower's newest run with term <= that of the probe. If our log has that
+ *          bound, the logs agree there. If not, they agree at most at the end of our newest run with a term <= the
+ *          hint's: one round trip a term, not an entry.
+ * OWNER    A leader.
+ * FAILURE  Impossible answers are dropped. A follower that came back with less than it had called durable is reported
+ *          (SUSPECT) and counted no more than what it has.
+ */
+#include "raft/raft_internal.h"
+
+/* The follower has started again: what was in flight is gone, and what was not durable. */
+static void restarted(struct raft *r, struct raft_peer *p,
+                      const struct raft_message_append_reply *a)
+{
+    bool lost = a->last < p->durable;
+
+    raft_say(r, "%" PRIu64 " has restarted, its log goes to %" PRIu64, p->replica_id, a->last);
+    if (lost && !r->options->relaxed) {
+        r->suspect = p->replica_id;
+        raft_pend(r, PENDING_SUSPECT);
+    }
+    p->match = p->durable = lost || r->options->relaxed ? 0 : p->durable;
+    raft_progress_probe(r, p, r->last.index);
+}
+
+/* Sorts out answers that are late or impossible. */
+static bool credible(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
+{
+    if (a->boot < p->boot || a->boot == 0) {
+        return false;
+    }
+    if (a->status > RAFT_BUSY || a->match > r->last.index || a->durable > a->match ||
+        a->sequence > p->sequence || a->sent_bytes > p->sent_bytes || a->round > r->round) {
+        raft_say(r, "append_reply from %" PRIu64 ": impossible, dropped", p->replica_id);
+        return false;
+    }
+    return true;
+}
+
+/* The bound to probe next after a refusal of `prev`, or UINT64_MAX when only a snapshot helps. */
+static uint64_t next_probe(const struct raft *r, const struct raft_message_append_reply *a)
+{
+    struct raft_bound hint = a->hint;
+
+    if (hint.index >= r->start.index && hint.index < a->prev.index &&
+        r->log->term_at(r->context, hint.index) == hint.term) {
+        return hint.index;
+    }
+    struct raft_bound ours = r->log->run_end(r->context, hint.term);
+
+    if (hint.index < r->start.index || ours.term > hint.term) {
+        return UINT64_MAX;
+    }
+    return ours.index;
+}
+
+static void refused(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
+{
+    bool current =
+        p->state == RAFT_REPLICATE || (p->state == RAFT_PROBE && a->prev.index == p->sent);
+    uint64_t next = next_probe(r, a);
+
+    if (!current || a->prev.index <= p->match) {
+        return; /* late */
+    }
+    raft_say(r, "append_reply from %" PRIu64 ": refused after %" PRIu64 "^%u, hint %" PRIu64 "^%u",
+             p->replica_id, a->prev.index, a->prev.term, a->hint.index, a->hint.term);
+    if (next == UINT64_MAX || (p->start_anew && a->last == 0 && p->match == 0)) {
+        raft_progress_snapshot(r, p);
+    } else if (next < a->prev.index) {
+        raft_progress_probe(r, p, next);
+    }
+}
+
+static void accepted(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
+{
+    bool first = p->state == RAFT_PROBE;
+    bool arrived = p->state == RAFT_SNAPSHOTTING && a->match > 0 && a->match >= r->start.index;
+
+    p->match = MAX(p->match, a->match);
+    p->durable = MAX(p->durable, a->durable);
+    raft_say(r, "append_reply from %" PRIu64 ": match %" PRIu64 ", durable %" PRIu64, p->replica_id,
+             a->match, a->durable);
+    if (first || arrived) {
+        raft_progress_replicate(r, p);
+    } else if (p->state == RAFT_REPLICATE) {
+        p->sent = MAX(p->sent, p->match);
+    }
+    raft_catch_up(r, p);
+    raft_transfer_drive(r, p);
+}
+
+void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
+{
+    const struct raft_message_append_reply *a = &m->reply;
+    struct raft_peer *p = raft_peer_find(r, m->from);
+
+    if (r->role != RAFT_LEADER || !p || !credible(r, p, a)) {
+        return;
+    }
+    p->heard = true;
+    if (a->boot > p->boot) {
+        bool before = p->boot != 0;
+
+        p->boot = a->boot;
+        if (before) {
+            restarted(r, p, a);
+            return;
+        }
+    }
+    p->round = MAX(p->round, a->round);
+    p->answered = MAX(p->answered, a->sequence);
+    p->answered_bytes = MAX(p->answered_bytes, a->sent_bytes);
+    if (a->status == RAFT_ACCEPTED) {
+        accepted(r, p, a);
+    } else if (a->status == RAFT_REJECTED) {
+        refused(r, p, a);
+    } else if (p->state == RAFT_REPLICATE) {
+        raft_say(r, "append_reply from %" PRIu64 ": busy", p->replica_id);
+        p->sent = p->match;
+        p->paused = true;
+    }
+}
