@@ -41,38 +41,42 @@ static bool credible(struct raft *r, struct raft_peer *p, const struct raft_mess
     return true;
 }
 
-/* The bound to probe next after a refusal of `prev`, or UINT64_MAX when only a snapshot helps. */
-static uint64_t next_probe(const struct raft *r, const struct raft_message_append_reply *a)
+/* Is the hint a bound of our log? Then the logs are equal up to there. */
+static bool agrees(const struct raft *r, const struct raft_message_append_reply *a)
 {
-    struct raft_bound hint = a->hint;
+    return a->hint.index >= r->start.index && a->hint.index < a->prev.index &&
+           r->log->term_at(r->context, a->hint.index) == a->hint.term;
+}
 
-    if (hint.index >= r->start.index && hint.index < a->prev.index &&
-        r->log->term_at(r->context, hint.index) == hint.term) {
-        return hint.index;
-    }
-    struct raft_bound ours = r->log->run_end(r->context, hint.term);
+static void probe_lower(struct raft *r, struct raft_peer *p,
+                        const struct raft_message_append_reply *a)
+{
+    struct raft_bound ours = r->log->run_end(r->context, a->hint.term);
 
-    if (hint.index < r->start.index || ours.term > hint.term) {
-        return UINT64_MAX;
+    if (a->hint.index < r->start.index || ours.term > a->hint.term) {
+        raft_progress_snapshot(r, p);
+    } else if (ours.index < a->prev.index) {
+        raft_progress_probe(r, p, ours.index);
     }
-    return ours.index;
 }
 
 static void refused(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
 {
     bool current =
         p->state == RAFT_REPLICATE || (p->state == RAFT_PROBE && a->prev.index == p->sent);
-    uint64_t next = next_probe(r, a);
 
     if (!current || a->prev.index <= p->match) {
         return; /* late */
     }
     raft_say(r, "append_reply from %" PRIu64 ": refused after %" PRIu64 "^%u, hint %" PRIu64 "^%u",
              p->replica_id, a->prev.index, a->prev.term, a->hint.index, a->hint.term);
-    if (next == UINT64_MAX || (p->start_anew && a->last == 0 && p->match == 0)) {
+    if (p->start_anew && a->last == 0 && p->match == 0) {
         raft_progress_snapshot(r, p);
-    } else if (next < a->prev.index) {
-        raft_progress_probe(r, p, next);
+    } else if (agrees(r, a)) {
+        p->match = MAX(p->match, a->hint.index);
+        raft_progress_replicate(r, p);
+    } else {
+        probe_lower(r, p, a);
     }
 }
 

@@ -91,6 +91,7 @@ struct raft *raft_init(void *memory, const struct raft_start *s)
     adopt_configurations(r, s);
     r->fenced = s->fenced && needs_fence(r);
     raft_election_reset(r);
+    r->pending = 0; /* the host knows all that */
     return r;
 }
 
@@ -256,23 +257,19 @@ static void applied(struct raft *r, uint64_t index)
     r->applied = MAX(r->applied, index);
 }
 
-/* The host's failure detector: a hint about liveness, never about safety. */
+/* The host's failure detector: a hint about liveness, never about safety. That the leader's node is alive says nothing
+ * to a follower: the leader itself may have gone. */
 static void peer_heard(struct raft *r, uint64_t replica_id, bool alive)
 {
     struct raft_peer *p = raft_peer_find(r, replica_id);
 
     if (r->role == RAFT_LEADER && p && alive) {
         p->heard = true;
-    } else if (r->role == RAFT_FOLLOWER && replica_id == r->leader && replica_id != 0) {
-        if (alive) {
-            r->heard_at_ms = r->now_ms;
-            raft_election_reset(r);
-        } else {
-            raft_say(r, "leader %" PRIu64 " is gone", replica_id);
-            raft_become_follower(r, r->term, 0);
-            raft_election_reset(r);
-            r->election_at_ms -= r->options->election_ms; /* the jitter remains */
-        }
+    } else if (r->role == RAFT_FOLLOWER && !alive && replica_id == r->leader && replica_id != 0) {
+        raft_say(r, "leader %" PRIu64 " is gone", replica_id);
+        raft_become_follower(r, r->term, 0);
+        raft_election_reset(r);
+        r->election_at_ms -= r->options->election_ms; /* the jitter remains */
     }
 }
 

@@ -337,7 +337,8 @@ struct raft_in {
         } barrier;
         struct {
             uint64_t replica_id;
-            bool alive; /* true: counts as heard; false, and it leads: campaign soon */
+            bool
+                alive; /* true: a leader counts it as heard; false: who follows it campaigns soon */
         } peer;
     };
 };
