@@ -66,6 +66,7 @@ void raft_retire(struct raft *r)
             best = p;
         }
     }
+    ASSERT(best); /* a configuration has a voter */
     raft_say(r, "no member any more, %" PRIu64 " shall campaign", best->replica_id);
     best->send_now = true;
     raft_become_follower(r, r->term, 0);
