@@ -153,8 +153,11 @@ struct host {
     const struct host_snapshot *given; /* answered to RAFT_OUT_SNAPSHOT */
     const struct host_entry *proposed;
     uint32_t proposed_count;
-    struct check_entry *done_entries; /* scratch */
-    uint32_t done_capacity;
+    struct raft_configuration_entry *configurations; /* scratch: of the message */
+    uint32_t configuration_capacity;
+    struct host_entry *appended; /* scratch: what an action writes, once for the log ... */
+    struct check_entry *told;    /* ... and once for the hook */
+    uint32_t appended_capacity;
 };
 
 /* A host with a fresh disk, down. Copies *options. */
