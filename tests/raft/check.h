@@ -79,7 +79,8 @@ struct check *check_new(const struct check_options *options);
 void check_free(struct check *c);
 
 /* Breaks the world by the host's or the world's own word: stuck, no leader, an operation without an answer. */
-COLD void check_fail(struct check *c, const char *law, const char *format, ...) PRINTF_LIKE(3, 4);
+COLD _Noreturn void check_fail(struct check *c, const char *law, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* A line of the world among the last events: a partition, a crash. `format` must live for ever and take two uint64_t
  * (PRIu64); it is used only when somebody fails. */

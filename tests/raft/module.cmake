@@ -1,7 +1,8 @@
 # tests/raft/module.cmake: the Raft core above logs in memory (README.md).
 #
 #   weir_raft_host        the library: one replica with its log, disk and tickets in memory (host_*.c)
-#   weir_raft_sim         clusters by seed: world_*.c, check_*.c, sim_main.c
+#   weir_raft_check       the library: what must never happen (check_*.c)
+#   weir_raft_sim         clusters by seed: world_*.c, sim_main.c
 #   weir_raft_scenarios   the scenarios of scenarios/*.txt: scenario_*.c
 #   weir_raft_bench       what a step costs: bench.c
 foreach(part host world check scenario)
@@ -11,12 +12,16 @@ if(raft_scenario)
   add_executable(weir_raft_scenarios ${raft_scenario})
   target_link_libraries(weir_raft_scenarios PRIVATE weir_raft weir_base)
 endif()
+if(raft_check)
+  add_library(weir_raft_check STATIC ${raft_check})
+  target_link_libraries(weir_raft_check PUBLIC weir_raft weir_base)
+endif()
 if(raft_host)
   add_library(weir_raft_host STATIC ${raft_host})
   target_link_libraries(weir_raft_host PUBLIC weir_raft weir_base)
   if(raft_world AND EXISTS ${CMAKE_SOURCE_DIR}/tests/raft/sim_main.c)
-    add_executable(weir_raft_sim ${raft_world} ${raft_check} ${CMAKE_SOURCE_DIR}/tests/raft/sim_main.c)
-    target_link_libraries(weir_raft_sim PRIVATE weir_raft_host)
+    add_executable(weir_raft_sim ${raft_world} ${CMAKE_SOURCE_DIR}/tests/raft/sim_main.c)
+    target_link_libraries(weir_raft_sim PRIVATE weir_raft_host weir_raft_check)
   endif()
   if(EXISTS ${CMAKE_SOURCE_DIR}/tests/raft/bench.c)
     add_executable(weir_raft_bench ${CMAKE_SOURCE_DIR}/tests/raft/bench.c)

@@ -1,0 +1,246 @@
+/* tests/raft/check_disk.c: what of a replica survives a loss of power.
+ *
+ * WHY      Nearly every law speaks of what is durable, and the core's own opinion of that is what is to be checked.
+ * MODEL    A disk is a list of operations, each with its ticket: the log's end and the hard state after it. Those up to
+ *          the newest durable ticket are folded into tip_durable and term_durable. What a crash leaves of the others
+ *          is any number of the first ones, and the next one in part: cut, but not yet appended, or appended in part.
+ * OWNER    One checker.
+ * FAILURE  I6 when a ticket goes back; H2 and H7 are laws of the host and end the world by the name "host".
+ * LIMITS   The lists are as long as the disk is behind.
+ */
+#include "base/mem.h"
+#include "tests/raft/check_internal.h"
+
+static size_t log_count(const struct replica *r)
+{
+    return r->log_ops.len;
+}
+
+static const struct log_op *log_op(const struct replica *r, size_t at)
+{
+    return &((const struct log_op *)r->log_ops.at)[at];
+}
+
+static const struct hard_op *hard_op(const struct replica *r, size_t at)
+{
+    return &((const struct hard_op *)r->hard_ops.at)[at];
+}
+
+uint64_t disk_ticket_of_term(const struct replica *r, uint32_t term)
+{
+    if (r->term_durable >= term) {
+        return 0;
+    }
+    for (size_t i = 0; i < r->hard_ops.len; i++) {
+        if (hard_op(r, i)->term >= term) {
+            return hard_op(r, i)->ticket;
+        }
+    }
+    return UINT64_MAX;
+}
+
+uint64_t disk_ticket_of_vote(const struct replica *r, uint32_t term, uint64_t vote)
+{
+    if (r->term_durable > term || (r->term_durable == term && r->vote_durable == vote)) {
+        return 0;
+    }
+    for (size_t i = 0; i < r->hard_ops.len; i++) {
+        if (hard_op(r, i)->term == term && hard_op(r, i)->vote == vote) {
+            return hard_op(r, i)->ticket;
+        }
+    }
+    return UINT64_MAX;
+}
+
+/* `n` is in the log: the last operation that wrote this far is the one that wrote it. */
+uint64_t disk_ticket_of_entry(const struct replica *r, const struct node *n)
+{
+    for (size_t i = log_count(r); i > 0; i--) {
+        const struct log_op *op = log_op(r, i - 1);
+
+        if (op->base->depth < n->depth && n->depth <= op->tip->depth) {
+            return op->ticket;
+        }
+    }
+    return tree_holds(r->tip_durable, n) ? 0 : UINT64_MAX;
+}
+
+bool disk_had(const struct replica *r, const struct node *n)
+{
+    if (tree_holds(r->tip_durable, n)) {
+        return true;
+    }
+    for (size_t i = 0; i < r->lost.len; i++) {
+        if (tree_holds(((struct node *const *)r->lost.at)[i], n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fold(struct replica *r)
+{
+    size_t logs = 0, hards = 0;
+
+    while (logs < log_count(r) && log_op(r, logs)->ticket <= r->ticket_durable) {
+        r->tip_durable = log_op(r, logs++)->tip;
+    }
+    vec_shift(&r->log_ops, logs, sizeof(struct log_op));
+    while (hards < r->hard_ops.len && hard_op(r, hards)->ticket <= r->ticket_durable) {
+        r->term_durable = hard_op(r, hards)->term;
+        r->vote_durable = hard_op(r, hards++)->vote;
+    }
+    vec_shift(&r->hard_ops, hards, sizeof(struct hard_op));
+}
+
+static void take_ticket(struct check *c, struct replica *r, uint64_t ticket)
+{
+    LAW(c, "host", ticket != 0 && ticket >= r->ticket_last,
+        "ticket %" PRIu64 " of replica %" PRIu64 " after ticket %" PRIu64, ticket, r->id,
+        r->ticket_last);
+    r->ticket_last = ticket;
+}
+
+void disk_push_log(struct check *c, struct replica *r, struct log_op op)
+{
+    take_ticket(c, r, op.ticket);
+    *(struct log_op *)vec_push(&r->log_ops, sizeof(op)) = op;
+    fold(r);
+}
+
+void disk_push_hard(struct check *c, struct replica *r, struct hard_op op)
+{
+    take_ticket(c, r, op.ticket);
+    *(struct hard_op *)vec_push(&r->hard_ops, sizeof(op)) = op;
+    fold(r);
+}
+
+void check_durable(struct check *c, uint64_t replica_id, uint64_t ticket)
+{
+    struct replica *r = replica_of(c, replica_id);
+
+    line_plain(c, LINE_DURABLE, r, ticket, 0);
+    LAW(c, "host", ticket >= r->ticket_durable,
+        "tickets up to %" PRIu64 " of replica %" PRIu64 " were durable, now up to %" PRIu64,
+        r->ticket_durable, r->id, ticket);
+    r->ticket_durable = ticket;
+    fold(r);
+}
+
+void check_stopped(struct check *c, uint64_t replica_id, bool lossy)
+{
+    struct replica *r = replica_of(c, replica_id);
+
+    line_plain(c, LINE_STOP, r, lossy, 0);
+    r->running = false;
+    r->lossy = r->lossy || lossy;
+}
+
+/* -- a start --------------------------------------------------------------------------------------------- */
+
+static bool between(const struct log_op *op, const struct node *tip)
+{
+    return tree_holds(tip, op->cut) && tree_holds(op->tip, tip);
+}
+
+/* May the log end at `tip` after the crash? */
+static bool recovered(const struct replica *r, const struct node *tip)
+{
+    if (tip == r->tip_durable) {
+        return true;
+    }
+    for (size_t i = 0; i < log_count(r); i++) {
+        if (between(log_op(r, i), tip)) {
+            return true;
+        }
+    }
+    return r->lossy;
+}
+
+static bool recovered_hard(const struct replica *r, uint32_t term, uint64_t vote)
+{
+    if (term == r->term_durable && vote == r->vote_durable) {
+        return true;
+    }
+    for (size_t i = 0; i < r->hard_ops.len; i++) {
+        if (hard_op(r, i)->term == term && hard_op(r, i)->vote == vote) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start_log(struct check *c, struct replica *r, const struct raft_start *start)
+{
+    struct node *tip = tree_find(c, start->last);
+
+    LAW(c, "host", tip && recovered(r, tip),
+        "replica %" PRIu64 " starts with a log that ends at %" PRIu64 "^%" PRIu32
+        "; durable was " BOUND,
+        r->id, start->last.index, start->last.term, BOUND_OF(r->tip_durable));
+    if (r->lossy && !tree_holds(tip, r->tip_durable)) {
+        *(struct node **)vec_push(&r->lost, sizeof(struct node *)) = r->tip_durable;
+    }
+    r->tip = r->tip_durable = tip;
+    r->start = tree_at(tip, start->start.index);
+    r->commit = tree_at(tip, start->commit);
+    LAW(c, "host", r->start && r->start->bound.term == start->start.term && r->commit,
+        "replica %" PRIu64 " starts with a log from %" PRIu64 "^%" PRIu32 " and commit %" PRIu64
+        ", which are no bounds",
+        r->id, start->start.index, start->start.term, start->commit);
+    LAW(c, "I3", (r->commit->committed && r->start->committed) || c->may_lose,
+        "replica %" PRIu64 " starts with commit " BOUND " and log start " BOUND
+        ", committed is " BOUND,
+        r->id, BOUND_OF(r->commit), BOUND_OF(r->start), BOUND_OF(c->committed));
+    r->applied = r->start;
+}
+
+static void start_fence(struct check *c, struct replica *r, const struct raft_start *start)
+{
+    LAW(c, "fence", start->fenced || !(r->fenced || r->lossy),
+        "replica %" PRIu64 " starts without a fence after an unclean end", r->id);
+    r->fenced = start->fenced;
+    r->lossy = false;
+    r->fence_need = c->committed;
+}
+
+static void start_reset(struct replica *r, const struct raft_start *start)
+{
+    r->running = true;
+    r->role = RAFT_FOLLOWER;
+    r->boot = start->boot;
+    r->term = r->role_term = r->term_durable = start->term;
+    r->vote = r->vote_durable = start->vote;
+    r->leader = 0;
+    r->served_term = 0;
+    r->transferring = false;
+    r->target_count = 0;
+    r->log_ops.len = r->hard_ops.len = r->asks.len = r->heard.len = 0;
+    r->now_ms = start->now_ms;
+    r->deadline_ms = UINT64_MAX;
+    r->leader_heard_ms = UINT64_MAX;
+    r->configured_seen = NULL;
+    r->durable_seen = UINT64_MAX;
+}
+
+void check_started(struct check *c, const struct raft_start *start)
+{
+    struct replica *r = replica_find(c, start->replica_id);
+
+    c->now_ms = MAX(c->now_ms, start->now_ms);
+    if (!r) {
+        r = replica_of(c, start->replica_id);
+        r->knows_initial = start->configuration && start->configuration->count > 0;
+    }
+    line_plain(c, LINE_START, r, start->last.index, start->term);
+    LAW(c, "host", !r->running && start->boot > r->boot,
+        "replica %" PRIu64 " starts with boot %" PRIu32 " after boot %" PRIu32, r->id, start->boot,
+        r->boot);
+    LAW(c, "I6", recovered_hard(r, start->term, start->vote),
+        "replica %" PRIu64 " starts in term %" PRIu32 " with a vote for %" PRIu64
+        "; durable were term %" PRIu32 " and %" PRIu64,
+        r->id, start->term, start->vote, r->term_durable, r->vote_durable);
+    start_log(c, r, start);
+    start_fence(c, r, start);
+    start_reset(r, start);
+}
