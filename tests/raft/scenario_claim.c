@@ -103,18 +103,21 @@ static bool claim_role(struct claim *c)
     return false;
 }
 
+static void same_number(struct claim *c, const char *what, uint64_t is)
+{
+    if (word_u64(c->scenario, c->w, ++c->at) != is) {
+        scenario_wrong(c->scenario, "%s is %" PRIu64, what, is);
+    }
+}
+
 static bool claim_number(struct claim *c)
 {
     struct bytes word = c->w->at[c->at];
 
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         if (word_is(word, numbers[i].name)) {
-            uint64_t is = number_at(&c->view, numbers[i].at, numbers[i].bytes);
-            uint64_t want = word_u64(c->scenario, c->w, ++c->at);
-
-            if (is != want) {
-                scenario_wrong(c->scenario, "%s is %" PRIu64, numbers[i].name, is);
-            }
+            same_number(c, numbers[i].name,
+                        number_at(&c->view, numbers[i].at, numbers[i].bytes));
             return true;
         }
     }
@@ -172,6 +175,10 @@ static bool claim_value(struct claim *c)
         same_bound(c, "last", c->view.last);
     } else if (word_is(word, "start")) {
         same_bound(c, "start", c->view.start);
+    } else if (word_is(word, "start-delta")) {
+        same_number(c, "start-delta", c->replica->log.start_delta);
+    } else if (word_is(word, "start-configured-at")) {
+        same_number(c, "start-configured-at", c->replica->log.start_configuration_index);
     } else if (word_is(word, "configuration")) {
         claim_configuration(c);
     } else if (word_is(word, "log")) {

@@ -135,6 +135,24 @@ static void release(struct scenario *s, const struct words *w)
     }
 }
 
+/* misdeliver 1->2 3: the first message of that link, as it is, to 3 */
+static void misdeliver(struct scenario *s, const struct words *w)
+{
+    struct scenario_replica *r = word_replica(s, w, 2);
+    struct selection sel = {.count = 0};
+    struct words link = {.at = {w->at[0], w->at[1]}, .count = 2};
+
+    selection_of(s, &link, &sel);
+    if (r != NULL && sel.count > 0) {
+        struct scenario_flight f = s->flights[sel.at[0]];
+        struct raft_in in = {.kind = RAFT_IN_RECV, .recv = {.message = &f.message}};
+
+        network_remove(s, sel.at[0]);
+        r->payload = f.entries;
+        replica_step(r, &in);
+    }
+}
+
 /* stabilize | stabilize 1 2: all that can happen without time, among all or some */
 static void stabilize(struct scenario *s, const struct words *w)
 {
@@ -209,14 +227,17 @@ static struct scenario_entries entries_of(struct scenario *s, struct bytes text)
 {
     struct scenario_entry *at = ARENA_ARRAY(&s->arena, struct scenario_entry, SCENARIO_ENTRY_MAX);
     uint32_t count = 0;
+    struct words words;
 
     ASSERT(at != NULL);
-    for (struct bytes part = text_part(&text); part.len > 0; part = text_part(&text)) {
-        if (log_entry_of_text(part, &at[count]) != OK) {
+    if (words_of(text, &words) != OK) {
+        words.count = 0;
+    }
+    for (; count < words.count; count++) {
+        if (log_entry_of_text(words.at[count], &at[count]) != OK) {
             scenario_wrong(s, "entries are index^term");
             break;
         }
-        count++;
     }
     return (struct scenario_entries){at, count};
 }
@@ -350,5 +371,6 @@ const struct verb scenario_message_verbs[] = {
     {"release", release, false, false},     {"stabilize", stabilize, false, false},
     {"heal", heal, false, false},           {"partition", partition, false, false},
     {"isolate", isolate, false, false},     {"block", block, false, false},
-    {"inject", inject, false, false},       {NULL, NULL, false, false},
+    {"inject", inject, false, false},       {"misdeliver", misdeliver, false, false},
+    {NULL, NULL, false, false},
 };
