@@ -75,6 +75,7 @@ void check_free(struct check *c)
     mem_free((void *)c->nodes);
     mem_free(c->values.slots);
     mem_free(c->operations.at);
+    mem_free(c->report);
     arena_deinit(&c->arena);
     mem_free(c);
 }

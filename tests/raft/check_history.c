@@ -263,10 +263,8 @@ void check_end(struct check *c)
     if (c->may_lose || s.count < c->operations.len) {
         return;
     }
-    s.by_end = (struct operation **)mem_zalloc(s.count + 1, sizeof(*s.by_end));
-    s.by_rank = (struct operation **)mem_zalloc(s.count + s.unasked + 1, sizeof(*s.by_rank));
+    s.by_end = ARENA_ARRAY(&c->arena, struct operation *, s.count + 1);
+    s.by_rank = ARENA_ARRAY(&c->arena, struct operation *, s.count + s.unasked + 1);
     ASSERT(s.by_end != NULL && s.by_rank != NULL);
     sweep_all(c, &s);
-    mem_free((void *)s.by_end);
-    mem_free((void *)s.by_rank);
 }

@@ -78,7 +78,7 @@ struct replica {
     uint32_t term_durable;
     uint64_t vote_durable;
     struct vec hard_ops; /* struct hard_op */
-    uint64_t ticket_last, ticket_durable;
+    uint64_t ticket_last, ticket_last_log, ticket_durable;
 
     struct vec asks; /* struct ask */
     struct raft_configuration targets[TARGET_MAX];
@@ -168,6 +168,7 @@ struct check {
 
     struct line lines[LINE_COUNT];
     uint64_t line_count;
+    char *report; /* of the broken law */
 };
 
 /* -- check.c --------------------------------------------------------------------------------------------- */

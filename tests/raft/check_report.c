@@ -9,7 +9,6 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 #include "tests/raft/check_internal.h"
@@ -347,6 +346,8 @@ void check_fail(struct check *c, const char *law, const char *format, ...)
     va_list args;
 
     ASSERT(t.at != NULL);
+    mem_free(c->report);
+    c->report = t.at; /* failed() does not come back */
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
@@ -358,5 +359,5 @@ void check_fail(struct check *c, const char *law, const char *format, ...)
     }
     say(&t, "%s is broken: %s\n", law, what);
     c->options.failed(c->options.context, law, t.at);
-    abort();
+    assert_failed("failed() has come back", __FILE__, __LINE__);
 }
