@@ -12,22 +12,34 @@
 
 enum { CAPACITY_MIN = 32 };
 
+/* What was synced leaves room at the beginning: used when there is much of it. */
+static void close_up(struct host *h)
+{
+    if (h->write_first > h->write_count) {
+        memmove(h->writes, h->writes + h->write_first, h->write_count * sizeof(*h->writes));
+        h->write_first = 0;
+    }
+    if (h->writing_first > h->writing_count) {
+        memmove(h->writing, h->writing + h->writing_first, h->writing_count * sizeof(*h->writing));
+        h->writing_first = 0;
+    }
+}
+
 static void make_room(struct host *h, uint32_t entries)
 {
-    if (h->write_count == 0) {
-        h->write_first = 0;
-        h->writing_first = h->writing_count = 0;
-    }
+    close_up(h);
     if (h->write_first + h->write_count == h->write_capacity) {
         h->write_capacity = MAX(h->write_capacity * 2, (uint32_t)CAPACITY_MIN);
         h->writes = mem_realloc(h->writes, h->write_capacity * sizeof(*h->writes));
+        ASSERT(h->writes != NULL);
     }
-    if (h->writing_first + h->writing_count + entries > h->writing_capacity) {
-        h->writing_capacity =
-            (h->writing_first + h->writing_count + entries) * 2 + (uint32_t)CAPACITY_MIN;
+    uint32_t need = h->writing_first + h->writing_count + entries;
+
+    if (need > h->writing_capacity) {
+        h->writing_capacity = need * 2 + (uint32_t)CAPACITY_MIN;
         h->writing = mem_realloc(h->writing, h->writing_capacity * sizeof(*h->writing));
+        ASSERT(h->writing != NULL);
     }
-    ASSERT(h->writes != NULL && h->writing != NULL);
 }
 
 static void add(struct host *h, const struct host_write *w)

@@ -1,4 +1,4 @@
-/* tests/raft/host.c: the life of a host, and its steps.
+/* tests/raft/host_life.c: the life of a host, and its steps.
  *
  * WHY      The core is a function; this is the smallest honest thing that can stand around it: it keeps the promises of
  *          raft.h and nothing more, so what only works by luck of a kind host does not work here.

@@ -1,0 +1,207 @@
+/* tests/raft/world_trouble.c: what goes wrong, one after the other.
+ *
+ * WHY      Trouble is drawn by weights of the seed's profile. It is bounded: what it breaks for ever is what the group
+ *          can spare (members_can_spare), all else ends by itself or at the heal.
+ * OWNER    The world.
+ * FAILURE  None.
+ */
+#include "tests/raft/world_internal.h"
+
+static uint64_t length_us(struct world *w)
+{
+    return world_around(&w->random, w->profile.trouble_length_ms) * 1000;
+}
+
+void trouble_plan(struct world *w)
+{
+    const struct world_profile *p = &w->profile;
+    struct world_event e = {.kind = EVENT_TROUBLE};
+
+    if (p->trouble_ms == 0) {
+        return;
+    }
+    e.at_us = w->now_us + 1 + world_around(&w->random, p->trouble_ms) * 1000;
+    if (!p->together) {
+        e.at_us += p->trouble_length_ms * 3000ull; /* longer than any length */
+    }
+    world_plan(w, &e);
+}
+
+static bool running(const struct world_node *n)
+{
+    return node_up(n) && n->host->end == HOST_UP;
+}
+
+/* A loss of power; relaxed, a clean end where the group could not bear the loss of what was not synced. */
+static void crash(struct world *w, struct world_node *n, uint64_t for_us)
+{
+    if (!running(n)) {
+        return;
+    }
+    if (w->profile.raft.relaxed && !members_can_spare(w, n->id)) {
+        node_stop(w, n);
+    } else {
+        node_crash(w, n, false);
+    }
+    world_plan_node(w, n, EVENT_RESTART, for_us);
+}
+
+static void crash_some(struct world *w)
+{
+    uint64_t how = sim_random_below(&w->random, 6), for_us = length_us(w);
+    struct world_node *one = how == 0 ? node_leader(w) : node_any(w);
+
+    if (how <= 3 && one != NULL) {
+        crash(w, one, for_us);
+        return;
+    }
+    for (uint32_t i = 0; i < NODE_MAX; i++) {
+        if (how == 5 || sim_random_below(&w->random, 2) == 0) {
+            crash(w, &w->nodes[i], for_us + sim_random_below(&w->random, for_us / 8 + 1));
+        }
+    }
+}
+
+static void stop_one(struct world *w, struct world_node *n)
+{
+    node_stop(w, n);
+    world_plan_node(w, n, EVENT_RESTART, length_us(w));
+}
+
+static void clock_trouble(struct world *w, struct world_node *n)
+{
+    uint64_t max = w->profile.clock_ppm_max;
+    int32_t ppm = (int32_t)sim_random_below(&w->random, max * 2 + 1) - (int32_t)max;
+    uint64_t jump_ms = world_around(&w->random, w->profile.raft.election_ms * 2);
+
+    world_note(w, "clock of %" PRIu64 " jumps by %" PRIu64 " ms", n->id, jump_ms);
+    node_clock_set(w, n, ppm, jump_ms);
+    node_settle(w, n);
+}
+
+/* A member of the configuration that is in force there, or any number; 0: it knows nobody. */
+static uint64_t a_peer(struct world *w, const struct world_node *n)
+{
+    struct raft_configuration c;
+
+    raft_configuration_get(n->host->raft, &c);
+    if (sim_random_below(&w->random, 16) == 0) {
+        return sim_random_range(&w->random, 1, w->id_last);
+    }
+    return c.count > 0 ? c.members[sim_random_below(&w->random, c.count)].replica_id : 0;
+}
+
+static void say(struct world *w, struct world_node *n, enum raft_in_kind kind)
+{
+    struct raft_in in = {.kind = kind, .now_ms = node_now_ms(w, n)};
+    uint64_t peer = a_peer(w, n);
+
+    if (kind == RAFT_IN_PEER && peer != 0) {
+        in.peer.replica_id = peer;
+        in.peer.alive = sim_random_below(&w->random, 2) == 0;
+    } else if (kind == RAFT_IN_TRANSFER && peer != 0) {
+        in.transfer.to = peer;
+        w->totals.transfers_asked++;
+    } else if (kind == RAFT_IN_PEER || kind == RAFT_IN_TRANSFER) {
+        return;
+    } else if (kind == RAFT_IN_CANCEL) {
+        w->totals.cancels++;
+    }
+    host_step(n->host, &in);
+    node_settle(w, n);
+}
+
+static void disk_trouble(struct world *w, struct world_node *n, bool fail)
+{
+    if (!members_can_spare(w, n->id)) {
+        return;
+    }
+    if (fail) {
+        node_fail_disk(w, n);
+    } else {
+        node_lose(w, n);
+    }
+}
+
+static void on_node(struct world *w, enum world_trouble t, struct world_node *n)
+{
+    switch ((int)t) {
+    case TROUBLE_STOP:
+        stop_one(w, n);
+        break;
+    case TROUBLE_PAUSE:
+        w->totals.pauses++;
+        n->paused_until_us = w->now_us + length_us(w);
+        world_note(w, "%" PRIu64 " stands still for %" PRIu64 " us", n->id,
+                   n->paused_until_us - w->now_us);
+        break;
+    case TROUBLE_SLOW_DISK:
+        n->slow_until_us = w->now_us + length_us(w) * 2;
+        world_note(w, "disk of %" PRIu64 " is slow for %" PRIu64 " us", n->id,
+                   n->slow_until_us - w->now_us);
+        break;
+    case TROUBLE_FAIL_DISK:
+    case TROUBLE_LOSE_DISK:
+        disk_trouble(w, n, t == TROUBLE_FAIL_DISK);
+        break;
+    case TROUBLE_CLOCK:
+        clock_trouble(w, n);
+        break;
+    case TROUBLE_PEER:
+        say(w, n, RAFT_IN_PEER);
+        break;
+    case TROUBLE_TRANSFER:
+        say(w, n, RAFT_IN_TRANSFER);
+        break;
+    case TROUBLE_CAMPAIGN:
+        say(w, n, RAFT_IN_CAMPAIGN);
+        break;
+    case TROUBLE_CANCEL:
+        say(w, n, RAFT_IN_CANCEL);
+        break;
+    case TROUBLE_COLD:
+        n->host->log.cold = host_log_last(&n->host->log).index;
+        break;
+    default:
+        UNREACHABLE();
+    }
+}
+
+static void make(struct world *w, enum world_trouble t)
+{
+    bool leader =
+        t == TROUBLE_TRANSFER || t == TROUBLE_CANCEL || sim_random_below(&w->random, 4) == 0;
+    struct world_node *n;
+
+    if (t == TROUBLE_PARTITION) {
+        struct world_event e = {.kind = EVENT_HEAL, .at_us = w->now_us + length_us(w)};
+
+        network_partition(w);
+        world_plan(w, &e);
+    } else if (t == TROUBLE_CRASH) {
+        crash_some(w);
+    } else if (t == TROUBLE_CHANGE) {
+        members_change(w);
+    } else if ((n = leader ? node_leader(w) : node_any(w)) != NULL) {
+        on_node(w, t, n);
+    }
+}
+
+void trouble_next(struct world *w)
+{
+    uint32_t total = 0, t = 0;
+
+    for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
+        total += w->profile.weights[i];
+    }
+    if (total == 0) {
+        return;
+    }
+    uint64_t at = sim_random_below(&w->random, total);
+
+    while (at >= w->profile.weights[t]) {
+        at -= w->profile.weights[t++];
+    }
+    make(w, (enum world_trouble)t);
+    trouble_plan(w);
+}
