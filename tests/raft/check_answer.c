@@ -46,9 +46,8 @@ void answer_asked(struct check *c, struct replica *r, const struct raft_in *in)
         r->targets[r->target_count++ % TARGET_MAX] = *in->change.target;
     } else if (in->kind == RAFT_IN_TRANSFER) {
         r->transferring = r->role == RAFT_LEADER;
-    } else if (in->kind == RAFT_IN_UNFENCE && r->fenced) {
-        r->fenced = false;
-        c->may_lose = true;
+    } else if (in->kind == RAFT_IN_UNFENCE) {
+        c->may_lose = c->may_lose || r->fenced;
     } else if (in->kind == RAFT_IN_DURABLE) {
         LAW(c, "host", in->durable.ticket <= r->ticket_durable,
             "replica %" PRIu64 " is told that ticket %" PRIu64 " is durable, %" PRIu64 " is", r->id,

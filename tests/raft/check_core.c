@@ -176,10 +176,10 @@ void check_before(struct check *c, uint64_t replica_id, const struct raft_in *in
 
     c->event++;
     line_in(c, r, in);
+    out_settle(c, r);
     LAW(c, "host", r->running, "a step of replica %" PRIu64 ", which does not run", r->id);
     run(c, r, in->now_ms);
-    r->step = (struct step){
-        .kind = in->kind, .term_before = r->term, .due = in->now_ms >= r->deadline_ms};
+    r->step = (struct step){.kind = in->kind, .term_before = r->term};
     if (in->kind == RAFT_IN_RECV) {
         step_recv(&r->step, r, in->recv.message);
         if (!r->step.foreign) {
@@ -210,6 +210,7 @@ void check_after(struct check *c, uint64_t replica_id, const struct raft *raft)
     if (from_leader(r)) {
         r->leader_heard_ms = r->now_ms;
     }
+    out_settle(c, r);
     view_check(c, r, &view);
     if (r->configured_seen != r->tip->configured) {
         struct raft_configuration configuration;
@@ -220,5 +221,4 @@ void check_after(struct check *c, uint64_t replica_id, const struct raft *raft)
     if (r->step.kind == RAFT_IN_TIME) {
         view_quorum(c, r);
     }
-    r->deadline_ms = raft_deadline(raft);
 }

@@ -121,10 +121,7 @@ void check_durable(struct check *c, uint64_t replica_id, uint64_t ticket)
     struct replica *r = replica_of(c, replica_id);
 
     line_plain(c, LINE_DURABLE, r, ticket, 0);
-    LAW(c, "host", ticket >= r->ticket_durable,
-        "tickets up to %" PRIu64 " of replica %" PRIu64 " were durable, now up to %" PRIu64,
-        r->ticket_durable, r->id, ticket);
-    r->ticket_durable = ticket;
+    r->ticket_durable = MAX(r->ticket_durable, ticket);
     fold(r);
 }
 
@@ -196,11 +193,21 @@ static void start_log(struct check *c, struct replica *r, const struct raft_star
     r->applied = r->start;
 }
 
+/* The only voter has nobody to catch up with: it goes on with what it has, and may have lost the rest. */
+static bool alone(const struct raft_start *s)
+{
+    bool settled = s->configuration_index <= s->commit || !s->previous || s->previous->count <= 1;
+
+    return settled && s->configuration->count == 1 &&
+           s->configuration->members[0].replica_id == s->replica_id;
+}
+
 static void start_fence(struct check *c, struct replica *r, const struct raft_start *start)
 {
     LAW(c, "fence", start->fenced || !(r->fenced || r->lossy),
         "replica %" PRIu64 " starts without a fence after an unclean end", r->id);
-    r->fenced = start->fenced;
+    r->fenced = start->fenced && !alone(start);
+    c->may_lose = c->may_lose || (start->fenced && !r->fenced && !tree_holds(r->tip, c->committed));
     r->lossy = false;
     r->fence_need = c->committed;
 }
@@ -216,9 +223,11 @@ static void start_reset(struct replica *r, const struct raft_start *start)
     r->served_term = 0;
     r->transferring = false;
     r->target_count = 0;
+    r->ticket_last_log = 0;
+    r->ticket_durable = r->ticket_last; /* what is older is durable now, or gone */
     r->log_ops.len = r->hard_ops.len = r->asks.len = r->heard.len = 0;
     r->now_ms = start->now_ms;
-    r->deadline_ms = UINT64_MAX;
+    r->configured_new = NULL;
     r->leader_heard_ms = UINT64_MAX;
     r->configured_seen = NULL;
     r->durable_seen = UINT64_MAX;

@@ -60,7 +60,7 @@ struct step {
     uint64_t commit;
     uint64_t propose_last;
     uint32_t expected_term, term_before;
-    bool foreign, transfer, due;
+    bool foreign, transfer;
 };
 
 struct replica {
@@ -85,10 +85,11 @@ struct replica {
     uint32_t target_count;
 
     struct step step;
-    uint64_t now_ms, deadline_ms;
+    uint64_t now_ms;
     uint64_t run_ms,
         lead_run_ms;          /* time it has run; when it began to lead with this configuration */
     uint64_t leader_heard_ms; /* UINT64_MAX: not yet */
+    struct node *configured_new;  /* a configuration appended in this step */
     struct node *configured_seen; /* what raft_configuration_get() was last compared with */
     uint64_t durable_seen;
     struct vec heard; /* struct heard */
@@ -253,6 +254,11 @@ void term_commit(struct check *c, struct replica *r, struct node *n);
 /* Majorities of the leader's configuration were in this term after the event. */
 bool term_confirmed(struct check *c, const struct replica *r,
                     const struct raft_configuration *configuration, uint64_t event);
+
+/* -- check_out.c ---------------------------------------------------------------------------------------- */
+
+/* Judges what can only be judged at the end of a step. */
+void out_settle(struct check *c, struct replica *r);
 
 /* -- check_message.c, check_snapshot.c ----------------------------------------------------------------------- */
 

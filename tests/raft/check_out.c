@@ -113,8 +113,7 @@ static void out_hard_state(struct check *c, struct replica *r, const struct raft
         "replica %" PRIu64 " votes twice in term %" PRIu32 ": for %" PRIu64 " and for %" PRIu64,
         r->id, term, r->vote, out->hard_state.vote);
     LAW(c, "election",
-        r->step.kind != RAFT_IN_RECV || r->step.message != RAFT_PRE_VOTE || r->step.due ||
-            term == r->term,
+        r->step.kind != RAFT_IN_RECV || r->step.message != RAFT_PRE_VOTE || term == r->term,
         "the question for a pre-vote takes replica %" PRIu64 " from term %" PRIu32 " to %" PRIu32,
         r->id, r->term, term);
     if (out->hard_state.vote != 0 && (term > r->term || r->vote == 0)) {
@@ -143,10 +142,18 @@ static void append_cut(struct check *c, const struct replica *r, const struct no
         BOUND_OF(first), r->term);
 }
 
-static void append_configuration(struct check *c, const struct replica *r, const struct node *n)
+/* At the end of the step: what it commits is said after what it appends. */
+void out_settle(struct check *c, struct replica *r)
 {
+    const struct node *n = r->configured_new;
+
+    if (!n) {
+        return;
+    }
     const struct node *before = n->parent->configured;
     const char *why = member_step(before->configuration, n->configuration);
+
+    r->configured_new = NULL;
 
     LAW(c, "I15", before->committed || c->may_lose,
         "the configuration " BOUND " is appended and " BOUND " is not committed", BOUND_OF(n),
@@ -198,6 +205,7 @@ static void out_append(struct check *c, struct replica *r, const struct raft_out
     if (from != r->tip) {
         LAW(c, "I5", !own, "the leader %" PRIu64 " cuts its own log", r->id);
         append_cut(c, r, from);
+        r->durable_seen = UINT64_MAX;
     }
     for (uint32_t i = 0; i < done->entry_count; i++) {
         const struct check_entry *e = &done->entries[i];
@@ -208,7 +216,7 @@ static void out_append(struct check *c, struct replica *r, const struct raft_out
         }
         tip = tree_enter(c, tip, e, own);
         if (tip->configuration && c->node_count != before) {
-            append_configuration(c, r, tip);
+            r->configured_new = tip;
         }
     }
     LAW(c, "I2",
@@ -292,8 +300,8 @@ void check_out(struct check *c, uint64_t replica_id, const struct raft_out *out,
 
     c->event++;
     line_out(c, r, out, done);
-    LAW(c, "identity", !r->step.foreign || r->step.due,
-        "replica %" PRIu64 " acts on a message to %" PRIu64, r->id, r->step.to);
+    LAW(c, "identity", !r->step.foreign, "replica %" PRIu64 " acts on a message to %" PRIu64, r->id,
+        r->step.to);
     if (out->kind == RAFT_OUT_ROLE) {
         out_role(c, r, out);
     } else if (out->kind == RAFT_OUT_HARD_STATE) {

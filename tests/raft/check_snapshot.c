@@ -38,6 +38,7 @@ void snapshot_install(struct check *c, struct replica *r, const struct raft_snap
         BOUND_OF(n), BOUND_OF(r->commit));
     LAW(c, "state", done->state.hash == n->state.hash && done->state.count == n->state.count,
         "replica %" PRIu64 " installs another state than that after " BOUND, r->id, BOUND_OF(n));
+    r->durable_seen = UINT64_MAX;
     struct node *base = tree_common(r->tip, n);
     disk_push_log(c, r, (struct log_op){.ticket = done->ticket, .cut = n, .base = base, .tip = n});
     r->tip = r->start = r->commit = r->applied = n;

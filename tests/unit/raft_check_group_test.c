@@ -194,6 +194,7 @@ static void configure(struct hand *g, uint64_t leader, struct raft_bound bound,
                 &(struct hand_append){.from = bound.index - 1,
                                       .source = RAFT_ENTRY_CONFIGURATION,
                                       .entry = {.bound = bound, .configuration = c}});
+    hand_in(g, leader, RAFT_IN_TIME); /* a step ends when the next begins */
 }
 
 static struct raft_configuration joint_with_4(const struct hand *g)
