@@ -32,11 +32,12 @@ void raft_refuse_append(struct raft *r, const struct raft_message *m)
 {
     raft_say(r, "%s from %" PRIu64 " in term %u: refused, its term is old",
              raft_message_name(m->kind), m->from, m->term);
-    r->reply = (struct raft_message){.kind = RAFT_APPEND_REPLY,
-                                     .term = r->term,
-                                     .from = r->replica_id,
-                                     .to = m->from,
-                                     .reply = {.status = RAFT_REJECTED, .boot = r->boot}};
+    r->reply = (struct raft_message){
+        .kind = RAFT_APPEND_REPLY,
+        .term = r->term,
+        .from = r->replica_id,
+        .to = m->from,
+        .reply = {.status = RAFT_REJECTED, .boot = r->boot, .last = r->last.index}};
     raft_pend(r, PENDING_REPLY);
 }
 
