@@ -81,6 +81,7 @@ static void play_seed(const struct options *o, uint64_t seed, struct progress *s
 
     (void)alarm(SEED_SECONDS_MAX);
     if (o->one) {
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* what was told before an assertion is there */
         world_describe(seed, stdout);
     }
     play(o, seed, &result);
