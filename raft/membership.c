@@ -198,8 +198,13 @@ static void target_of(const struct raft *r, struct raft_configuration *out)
 
 static void go_back(struct raft *r, const struct raft_configuration *now)
 {
-    struct raft_configuration next = {.count = 0};
+    struct raft_configuration target, next = {.count = 0};
 
+    target_of(r, &target);
+    if (raft_configuration_same(now, &target)) {
+        finish(r, RAFT_DONE); /* too late: to go back now would be a change of voters in one step */
+        return;
+    }
     for (uint32_t i = 0; i < now->count; i++) {
         const struct raft_peer *p = raft_peer_find(r, now->members[i].replica_id);
 
