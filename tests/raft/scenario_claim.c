@@ -116,8 +116,7 @@ static bool claim_number(struct claim *c)
 
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         if (word_is(word, numbers[i].name)) {
-            same_number(c, numbers[i].name,
-                        number_at(&c->view, numbers[i].at, numbers[i].bytes));
+            same_number(c, numbers[i].name, number_at(&c->view, numbers[i].at, numbers[i].bytes));
             return true;
         }
     }

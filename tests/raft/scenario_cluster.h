@@ -55,9 +55,9 @@ struct scenario_replica {
     struct scenario_disk disk;
     struct scenario_write writes[SCENARIO_WRITE_MAX];
     uint32_t write_count;
-    uint64_t ticket, durable; /* last given; last reported */
+    uint64_t ticket, durable;    /* last given; last reported */
     uint64_t committed, applied; /* as said to the host */
-    bool committed_new; /* something to be applied */
+    bool committed_new;          /* something to be applied */
     uint64_t proposals;
     struct bytes answers[SCENARIO_ANSWER_MAX]; /* the newest action of each kind, as printed */
     /* what the core waits for, by replica id: bit sets */

@@ -2,7 +2,7 @@
  *
  * WHY      The commands are tables, one per topic: setup, deeds, disks, messages, claims. So a new one is a row.
  * HOW      A replica is set up on its disk; the first command that is no setup starts all that have not started yet.
- *          "quietly" before a command keeps its output to itself.
+ *          "quietly" before a command keeps its output to itself, "repeat N" does commands (between semicolons) again.
  * OWNER    struct scenario; a result is valid until the next command.
  * FAILURE  A command that is unknown or malformed, a claim that is false and a broken rule all fail the scenario.
  * LIMITS   PRINTED_BYTES_MAX of one command, ARENA_BYTES_MAX of a scenario.
@@ -25,6 +25,7 @@ enum {
     DEFAULT_APPEND_BYTES = 1000,
     DEFAULT_WINDOW_BYTES = 10000,
     DEFAULT_WINDOW_MESSAGES = 8,
+    REPEAT_MAX = 1000,
 };
 
 static const struct verb *const tables[] = {scenario_setup_verbs, scenario_deed_verbs,
@@ -190,19 +191,52 @@ static const struct verb *run(struct scenario *s, struct words *w)
     return v;
 }
 
+static const struct verb *run_line(struct scenario *s, struct bytes line)
+{
+    struct words w = {.count = 0};
+
+    if (words_of(line, &w) != OK) {
+        scenario_wrong(s, "%s", err_crumb());
+        return NULL;
+    }
+    return run(s, &w);
+}
+
+/* repeat 9 beat 1; deliver 1->2: the commands so many times */
+static void repeat(struct scenario *s, struct bytes rest)
+{
+    struct bytes list = rest, count = text_part(&list);
+    uint64_t times = 0;
+
+    if (text_u64(count, &times) != OK || times > REPEAT_MAX) {
+        scenario_wrong(s, "repeat COUNT COMMAND; COMMAND");
+    }
+    for (uint64_t i = 0; i < times; i++) {
+        for (struct bytes left = list; left.len > 0;) {
+            ptrdiff_t end = bytes_find(left, ';');
+            size_t len = end < 0 ? left.len : (size_t)end;
+
+            (void)run_line(s, bytes_slice(left, 0, len));
+            left = bytes_slice(left, len + 1, left.len);
+        }
+    }
+}
+
 struct scenario_result scenario_command(struct scenario *s, struct bytes command)
 {
-    struct bytes quiet = BYTES("quietly ");
+    struct bytes quiet = BYTES("quietly "), again = BYTES("repeat ");
     bool quietly = bytes_starts_with(command, quiet);
-    struct words w = {.count = 0};
     const struct verb *v = NULL;
 
     buf_reset(&s->printed);
     buf_reset(&s->wrong);
-    if (words_of(quietly ? bytes_slice(command, quiet.len, command.len) : command, &w) == OK) {
-        v = run(s, &w);
+    if (quietly) {
+        command = bytes_slice(command, quiet.len, command.len);
+    }
+    if (bytes_starts_with(command, again)) {
+        repeat(s, bytes_slice(command, again.len, command.len));
     } else {
-        scenario_wrong(s, "%s", err_crumb());
+        v = run_line(s, command);
     }
     if (quietly) {
         buf_reset(&s->printed);

@@ -366,11 +366,17 @@ static void inject(struct scenario *s, const struct words *w)
 }
 
 const struct verb scenario_message_verbs[] = {
-    {"deliver", deliver, false, false},     {"drop", drop, false, false},
-    {"duplicate", duplicate, false, false}, {"keep", keep, false, false},
-    {"release", release, false, false},     {"stabilize", stabilize, false, false},
-    {"heal", heal, false, false},           {"partition", partition, false, false},
-    {"isolate", isolate, false, false},     {"block", block, false, false},
-    {"inject", inject, false, false},       {"misdeliver", misdeliver, false, false},
+    {"deliver", deliver, false, false},
+    {"drop", drop, false, false},
+    {"duplicate", duplicate, false, false},
+    {"keep", keep, false, false},
+    {"release", release, false, false},
+    {"stabilize", stabilize, false, false},
+    {"heal", heal, false, false},
+    {"partition", partition, false, false},
+    {"isolate", isolate, false, false},
+    {"block", block, false, false},
+    {"inject", inject, false, false},
+    {"misdeliver", misdeliver, false, false},
     {NULL, NULL, false, false},
 };
