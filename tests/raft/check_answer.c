@@ -45,7 +45,7 @@ void answer_asked(struct check *c, struct replica *r, const struct raft_in *in)
     } else if (in->kind == RAFT_IN_CHANGE) {
         r->targets[r->target_count++ % TARGET_MAX] = *in->change.target;
     } else if (in->kind == RAFT_IN_TRANSFER) {
-        r->transferring = r->role == RAFT_LEADER;
+        r->transfers += r->role == RAFT_LEADER;
     } else if (in->kind == RAFT_IN_UNFENCE) {
         c->may_lose = c->may_lose || r->fenced;
     } else if (in->kind == RAFT_IN_DURABLE) {
@@ -71,7 +71,7 @@ static void out_barrier(struct check *c, struct replica *r, const struct raft_ou
     if (!out->barrier.ok || c->may_lose) {
         return;
     }
-    LAW(c, "barrier", r->role == RAFT_LEADER && r->role_term == r->term,
+    LAW(c, "barrier", (r->role == RAFT_LEADER || r->step.led) && r->role_term == r->term,
         "replica %" PRIu64 " answers a barrier and does not lead", r->id);
     LAW(c, "barrier",
         out->barrier.index >= last.committed->bound.index && tree_at(r->commit, out->barrier.index),
@@ -117,7 +117,7 @@ static void out_refused(struct check *c, const struct replica *r, const struct r
     LAW(c, "answer", r->step.kind == RAFT_IN_PROPOSE,
         "replica %" PRIu64 " refuses what nobody proposed", r->id);
     LAW(c, "answer",
-        out->refused.reason != RAFT_TRANSFERRING || (leads && (r->transferring || leaving)),
+        out->refused.reason != RAFT_TRANSFERRING || (leads && (r->transfers > 0 || leaving)),
         "replica %" PRIu64 " refuses a proposal for a transfer, and there is none", r->id);
     LAW(c, "answer", out->refused.reason != RAFT_NOT_LEADER || !leads,
         "the leader %" PRIu64 " refuses a proposal because it does not lead", r->id);
@@ -134,7 +134,7 @@ void answer_out(struct check *c, struct replica *r, const struct raft_out *out)
     } else if (out->kind == RAFT_OUT_CHANGE) {
         out_change(c, r, out);
     } else if (out->kind == RAFT_OUT_TRANSFER) {
-        r->transferring = false;
+        r->transfers -= r->transfers > 0;
     } else if (out->kind == RAFT_OUT_REFUSED) {
         out_refused(c, r, out);
     }

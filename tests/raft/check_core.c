@@ -179,7 +179,8 @@ void check_before(struct check *c, uint64_t replica_id, const struct raft_in *in
     out_settle(c, r);
     LAW(c, "host", r->running, "a step of replica %" PRIu64 ", which does not run", r->id);
     run(c, r, in->now_ms);
-    r->step = (struct step){.kind = in->kind, .term_before = r->term};
+    r->step =
+        (struct step){.kind = in->kind, .term_before = r->term, .led = r->role == RAFT_LEADER};
     if (in->kind == RAFT_IN_RECV) {
         step_recv(&r->step, r, in->recv.message);
         if (!r->step.foreign) {

@@ -215,13 +215,14 @@ static void start_fence(struct check *c, struct replica *r, const struct raft_st
 static void start_reset(struct replica *r, const struct raft_start *start)
 {
     r->running = true;
+    r->knows_initial = start->configuration->count > 0; /* an installation may be undone */
     r->role = RAFT_FOLLOWER;
     r->boot = start->boot;
     r->term = r->role_term = r->term_durable = start->term;
     r->vote = r->vote_durable = start->vote;
     r->leader = 0;
     r->served_term = 0;
-    r->transferring = false;
+    r->transfers = 0;
     r->target_count = 0;
     r->ticket_last_log = 0;
     r->ticket_durable = r->ticket_last; /* what is older is durable now, or gone */
@@ -240,7 +241,6 @@ void check_started(struct check *c, const struct raft_start *start)
     c->now_ms = MAX(c->now_ms, start->now_ms);
     if (!r) {
         r = replica_of(c, start->replica_id);
-        r->knows_initial = start->configuration && start->configuration->count > 0;
     }
     line_plain(c, LINE_START, r, start->last.index, start->term);
     LAW(c, "host", !r->running && start->boot > r->boot,

@@ -60,12 +60,13 @@ struct step {
     uint64_t commit;
     uint64_t propose_last;
     uint32_t expected_term, term_before;
-    bool foreign, transfer;
+    bool foreign, transfer, led;
 };
 
 struct replica {
     uint64_t id;
-    bool running, lossy, fenced, knows_initial, transferring;
+    bool running, lossy, fenced, knows_initial;
+    uint32_t transfers; /* asked for and not answered */
     enum raft_role role;
     uint32_t boot, term, role_term, served_term;
     uint64_t vote, leader;

@@ -71,7 +71,7 @@ static void out_role(struct check *c, struct replica *r, const struct raft_out *
         r->leader_heard_ms = UINT64_MAX;
     }
     if (out->role.role != RAFT_LEADER) {
-        r->transferring = false;
+        r->transfers = 0;
     }
     r->role = out->role.role;
     r->role_term = out->role.term;

@@ -169,12 +169,17 @@ static void mark(struct check *c, struct node *n)
     c->committed = n;
 }
 
-/* The first time that anyone says so. */
+/* The first time that anyone says so. A leader that goes in the same step has said first that it goes. */
 static void commit_new(struct check *c, const struct replica *r, struct node *n)
 {
     struct count count = {.check = c, .entry = n};
+    const struct raft_configuration *counting = member_in_force(c, r);
 
-    LAW(c, "I3", r->role == RAFT_LEADER && r->role_term == r->term,
+    if (r->configured_new) { /* appended in this step, after it had counted */
+        counting = r->configured_new->parent->configured->configuration;
+    }
+
+    LAW(c, "I3", (r->role == RAFT_LEADER || r->step.led) && r->role_term == r->term,
         "replica %" PRIu64 " commits " BOUND ", no leader has; committed is " BOUND, r->id,
         BOUND_OF(n), BOUND_OF(c->committed));
     LAW(c, "I3", n->bound.term == r->term,
@@ -183,7 +188,7 @@ static void commit_new(struct check *c, const struct replica *r, struct node *n)
     LAW(c, "I3", tree_holds(n, c->committed),
         "the leader of term %" PRIu32 " commits " BOUND ", committed before was " BOUND, r->term,
         BOUND_OF(n), BOUND_OF(c->committed));
-    LAW(c, "I3", member_majority(member_in_force(c, r), durable, &count),
+    LAW(c, "I3", member_majority(counting, durable, &count),
         "the leader of term %" PRIu32 " commits " BOUND ", which is not durable on a majority",
         r->term, BOUND_OF(n));
     for (const struct term_record *t = c->leaders; t && t->term > r->term; t = t->older) {
