@@ -212,6 +212,7 @@ static void go_back(struct raft *r, const struct raft_configuration *now)
             next.members[next.count++] = now->members[i];
         }
     }
+    ASSERT(raft_configuration_same_voters(now, &next));
     if (next.count < now->count) {
         propose(r, &next);
     } else {
