@@ -11,6 +11,8 @@
 
 #include "base/mem.h"
 
+enum { HOST_LINE_MAX = 512 };
+
 static void scratch(struct host *h, uint32_t count)
 {
     if (count > h->appended_capacity) {
@@ -94,6 +96,27 @@ static uint32_t entries_of(struct host *h, const struct raft_out *out)
     }
 }
 
+/* "configuration at 764: 5 voter, 7 voter outgoing, 9 learner". */
+static void say_configuration(const struct host *h, const struct raft_out *out)
+{
+    static const char *const names[] = {"nothing", "voter",   "outgoing",         "voter outgoing",
+                                        "learner", "invalid", "outgoing learner", "invalid"};
+    char text[HOST_LINE_MAX];
+    int len = 0;
+
+    if (h->options.trace == NULL || out->append.configuration == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < out->append.configuration->count && len < HOST_LINE_MAX; i++) {
+        const struct raft_member *m = &out->append.configuration->members[i];
+
+        len += snprintf(text + len, (size_t)(HOST_LINE_MAX - len), " %" PRIu64 " %s,",
+                        m->replica_id, names[m->roles & 7]);
+    }
+    host_say(h, "configuration %" PRIu64 "^%" PRIu32 ":%s", out->append.last.index,
+             out->append.last.term, text);
+}
+
 static void execute_append(struct host *h, const struct raft_out *out, struct check_done *done)
 {
     ASSERT(host_log_is_bound(&h->log, out->append.from)); /* H6 */
@@ -101,6 +124,7 @@ static void execute_append(struct host *h, const struct raft_out *out, struct ch
     uint32_t count = entries_of(h, out);
 
     ASSERT(count > 0 && out->append.from >= h->commit);
+    say_configuration(h, out);
     host_log_cut(&h->log, out->append.from);
     host_log_append(&h->log, h->appended, count);
     struct raft_bound last = host_log_last(&h->log);
