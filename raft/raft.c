@@ -110,6 +110,7 @@ void raft_fatal(struct raft *r, const char *why)
     raft_say(r, "fatal: %s", why);
     r->role = RAFT_HALTED;
     r->leader = 0;
+    r->serving = false;
     r->why = why;
     r->pending = 1u << PENDING_ROLE | 1u << PENDING_FATAL;
 }
@@ -287,6 +288,7 @@ static void halt(struct raft *r)
     raft_say(r, "halt");
     r->role = RAFT_HALTED;
     r->leader = 0;
+    r->serving = false;
     r->pending = 1u << PENDING_ROLE;
 }
 
