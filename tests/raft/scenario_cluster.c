@@ -261,7 +261,9 @@ static struct scenario_entries own_entry(struct scenario_replica *r, const struc
     e->bound = out->append.last;
     e->source = out->append.source;
     e->bytes = e->source == RAFT_ENTRY_PROPOSAL ? r->payload.at->bytes : 0;
-    e->content = r->id << 48 | (uint64_t)r->boot << 32 | ++r->proposals;
+    e->content = e->source == RAFT_ENTRY_PROPOSAL
+                     ? UINT64_C(1) << 63 | r->id << 48 | (uint64_t)r->boot << 32 | ++r->proposals
+                     : e->bound.index << 32 | e->bound.term;
     if (e->source == RAFT_ENTRY_CONFIGURATION) {
         e->configuration = *out->append.configuration;
     }
