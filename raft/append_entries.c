@@ -63,7 +63,7 @@ static bool runs_grow(const struct raft_message *m)
     for (uint32_t i = 0; i < m->append.span.run_count; i++) {
         struct raft_bound run = m->append.span.runs[i];
 
-        if (run.index <= before.index || run.term > m->term ||
+        if (run.index <= before.index || run.index > RAFT_INDEX_MAX || run.term > m->term ||
             (i == 0 ? run.term < before.term || run.term == 0 : run.term <= before.term)) {
             return false;
         }

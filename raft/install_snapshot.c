@@ -43,7 +43,8 @@ void raft_recv_snapshot(struct raft *r, const struct raft_message *m)
     const struct raft_snapshot *s = m->install.snapshot;
 
     if (!raft_configuration_valid(&s->configuration) || s->configuration.count > r->member_max ||
-        s->configuration_index > s->bound.index || s->bound.term > m->term || s->bound.term == 0) {
+        s->configuration_index > s->bound.index || s->bound.index > RAFT_INDEX_MAX ||
+        s->bound.term > m->term || s->bound.term == 0) {
         raft_say(r, "snapshot from %" PRIu64 ": malformed, dropped", m->from);
         return;
     }

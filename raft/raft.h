@@ -62,6 +62,9 @@ enum {
 /* A leader epoch of Kafka is an int32. The largest is never campaigned for. */
 #define RAFT_TERM_MAX ((uint32_t)INT32_MAX)
 
+/* An offset of Kafka is an int64. A peer that speaks of entries beyond is not believed. */
+#define RAFT_INDEX_MAX ((uint64_t)INT64_MAX)
+
 /* The end of an entry. In a list of runs: the end of the entries of one term. */
 struct raft_bound {
     uint64_t index;
