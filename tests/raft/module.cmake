@@ -4,6 +4,7 @@
 #   weir_raft_check       the library: what must never happen (check_*.c)
 #   weir_raft_sim         clusters by seed: world_*.c, sim_main.c
 #   weir_raft_scenarios   the scenarios of scenarios/*.txt: scenario_*.c
+#   weir_raft_single      the library: one replica alone with a test (single*.c)
 #   weir_raft_bench       what a step costs: bench.c
 foreach(part host world check scenario)
   file(GLOB raft_${part} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/raft/${part}_*.c)
@@ -23,8 +24,7 @@ if(raft_host)
     add_executable(weir_raft_sim ${raft_world} ${CMAKE_SOURCE_DIR}/tests/raft/sim_main.c)
     target_link_libraries(weir_raft_sim PRIVATE weir_raft_host weir_raft_check)
   endif()
-  if(EXISTS ${CMAKE_SOURCE_DIR}/tests/raft/bench.c)
-    add_executable(weir_raft_bench ${CMAKE_SOURCE_DIR}/tests/raft/bench.c)
-    target_link_libraries(weir_raft_bench PRIVATE weir_raft_host)
-  endif()
 endif()
+add_library(weir_raft_single STATIC ${CMAKE_SOURCE_DIR}/tests/raft/single.c
+            ${CMAKE_SOURCE_DIR}/tests/raft/single_chaos.c ${CMAKE_SOURCE_DIR}/tests/raft/single_log.c)
+target_link_libraries(weir_raft_single PUBLIC weir_raft weir_base)
