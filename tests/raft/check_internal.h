@@ -106,6 +106,7 @@ struct term_record {
     uint32_t term;
     uint64_t leader;
     struct node *elected, *tip; /* the leader's log when it was elected; the longest it had */
+    struct node *committed;     /* by it; NULL: nothing */
     struct vec voters;          /* struct voter */
 };
 

@@ -107,19 +107,32 @@ static void leaders_add(struct check *c, struct term_record *t)
     c->leader_count++;
 }
 
+/* What leaders of earlier terms have committed. One of a later term may have been elected before this one, whose votes
+ * took their time: what that committed nobody promised. */
+static const struct node *committed_before(const struct check *c, uint32_t term)
+{
+    for (const struct term_record *t = c->leaders; t; t = t->older) {
+        if (t->term < term && t->committed) {
+            return t->committed;
+        }
+    }
+    return c->root;
+}
+
 void term_elected(struct check *c, struct replica *r, uint32_t term)
 {
     struct term_record *t = term_of(c, term);
     struct poll poll = {.term = t, .candidate = r->id};
+    const struct node *before = committed_before(c, term);
 
     LAW(c, "I1", t->leader == 0, "term %" PRIu32 " has two leaders, %" PRIu64 " and %" PRIu64, term,
         t->leader, r->id);
     LAW(c, "I1", member_majority(member_in_force(c, r), granted, &poll),
         "replica %" PRIu64 " leads term %" PRIu32 " without the votes of a majority", r->id, term);
-    LAW(c, "I3", tree_holds(r->tip, c->committed) || c->may_lose,
+    LAW(c, "I3", tree_holds(r->tip, before) || c->may_lose,
         "replica %" PRIu64 " leads term %" PRIu32 ", its log ends at " BOUND
-        " and lacks what is committed up to " BOUND,
-        r->id, term, BOUND_OF(r->tip), BOUND_OF(c->committed));
+        " and lacks what earlier leaders have committed, up to " BOUND,
+        r->id, term, BOUND_OF(r->tip), BOUND_OF(before));
     term_voter(t, r->id)->granted_to = r->id;
     t->leader = r->id;
     t->elected = t->tip = r->tip;
@@ -207,6 +220,9 @@ void term_commit(struct check *c, struct replica *r, struct node *n)
         BOUND_OF(r->commit), BOUND_OF(n));
     if (!n->committed && !c->may_lose) {
         commit_new(c, r, n);
+    }
+    if (r->role == RAFT_LEADER || r->step.led) {
+        term_of(c, r->role_term)->committed = n;
     }
     r->commit = n;
 }
