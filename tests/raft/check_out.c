@@ -11,9 +11,16 @@
 
 /* -- roles ----------------------------------------------------------------------------------------------- */
 
+/* Or of the configuration before, as long as the newest is not committed: it may be the only one that has it. */
 static bool voter(const struct check *c, const struct replica *r)
 {
-    return member_roles(member_in_force(c, r), r->id) & (RAFT_VOTER | RAFT_OUTGOING);
+    const struct node *newest = r->tip->configured;
+    uint8_t roles = member_roles(member_in_force(c, r), r->id);
+
+    if (newest->parent && newest->bound.index > r->commit->bound.index) {
+        roles |= member_roles(newest->parent->configured->configuration, r->id);
+    }
+    return roles & (RAFT_VOTER | RAFT_OUTGOING);
 }
 
 static void lead(struct check *c, struct replica *r, uint32_t term)
