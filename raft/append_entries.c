@@ -53,7 +53,8 @@ bool raft_hear_leader(struct raft *r, const struct raft_message *m)
     return true;
 }
 
-static bool runs_grow(const struct raft_message *m)
+/* What follows our log start is not older than it: that is committed. */
+static bool runs_grow(const struct raft *r, const struct raft_message *m)
 {
     struct raft_bound before = m->append.prev;
 
@@ -64,6 +65,7 @@ static bool runs_grow(const struct raft_message *m)
         struct raft_bound run = m->append.span.runs[i];
 
         if (run.index <= before.index || run.index > RAFT_INDEX_MAX || run.term > m->term ||
+            (run.index > r->start.index && run.term < r->start.term) ||
             (i == 0 ? run.term < before.term || run.term == 0 : run.term <= before.term)) {
             return false;
         }
@@ -88,7 +90,7 @@ static bool configurations_fit(const struct raft *r)
         }
         after = e->index;
     }
-    return raft_room_for(r, in) <= r->member_max;
+    return raft_room_for_append(r, in) <= r->member_max;
 }
 
 /* Is the bound in our log? What is committed is in every leader's log, below our log start, too. */
@@ -127,17 +129,26 @@ static uint64_t matched(const struct raft *r, const struct raft_message_append *
     return match;
 }
 
-static void adopt_configurations(struct raft *r, uint64_t after)
+/* False when they cannot follow from each other: the room is for those that do. */
+static bool adopt_configurations(struct raft *r, uint64_t after)
 {
+    struct raft_configuration now;
+
     for (uint32_t i = 0; i < r->in->recv.configuration_count; i++) {
         const struct raft_configuration_entry *e = &r->in->recv.configurations[i];
 
-        if (e->index > after) {
-            raft_configuration_adopt(r, &e->configuration, e->index);
-            raft_say(r, "configuration at %" PRIu64 ": %u members", e->index,
-                     e->configuration.count);
+        if (e->index <= after) {
+            continue;
         }
+        raft_configuration_of(r, LATEST, &now);
+        if (raft_configuration_union_count(&now, &e->configuration) > r->member_max) {
+            raft_fatal(r, "configurations that do not follow from each other");
+            return false;
+        }
+        raft_configuration_adopt(r, &e->configuration, e->index);
+        raft_say(r, "configuration at %" PRIu64 ": %u members", e->index, e->configuration.count);
     }
+    return true;
 }
 
 /* Makes the log end with the append's entries after the bound `from`. */
@@ -160,10 +171,12 @@ static bool take(struct raft *r, const struct raft_message_append *a, uint64_t f
             return false;
         }
     }
+    if (!adopt_configurations(r, from)) {
+        return false;
+    }
     r->append_source = RAFT_ENTRY_MESSAGE;
     r->append_from = from;
     r->last = a->span.runs[a->span.run_count - 1];
-    adopt_configurations(r, from);
     raft_say(r, "append after %" PRIu64 " to %" PRIu64 "^%u", from, r->last.index, r->last.term);
     raft_pend(r, PENDING_APPEND);
     r->reply_gated = true;
@@ -200,7 +213,7 @@ void raft_recv_append(struct raft *r, const struct raft_message *m)
     const struct raft_message_append *a = &m->append;
     uint32_t run_count = a->span.run_count;
 
-    if (!runs_grow(m) || !configurations_fit(r)) {
+    if (!runs_grow(r, m) || !configurations_fit(r)) {
         raft_say(r, "append from %" PRIu64 ": malformed, dropped", m->from);
         return;
     }
