@@ -60,10 +60,13 @@ static void probe_lower(struct raft *r, struct raft_peer *p,
     }
 }
 
-static void refused(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
+/* `late`: it answers what was sent before the stream began anew, or a later one was answered already. A lost append
+ * has all that follow it refused; only the first of these refusals may begin the stream anew. */
+static void refused(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a,
+                    bool late)
 {
-    bool current =
-        p->state == RAFT_REPLICATE || (p->state == RAFT_PROBE && a->prev.index == p->sent);
+    bool current = (p->state == RAFT_REPLICATE && !late) ||
+                   (p->state == RAFT_PROBE && a->prev.index == p->sent);
 
     if (!current || a->prev.index <= p->match) {
         return; /* late */
@@ -116,14 +119,16 @@ void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
             return;
         }
     }
+    bool late = a->sequence <= p->answered;
+
     p->round = MAX(p->round, a->round);
     p->answered = MAX(p->answered, a->sequence);
     p->answered_bytes = MAX(p->answered_bytes, a->sent_bytes);
     if (a->status == RAFT_ACCEPTED) {
         accepted(r, p, a);
     } else if (a->status == RAFT_REJECTED) {
-        refused(r, p, a);
-    } else if (p->state == RAFT_REPLICATE) {
+        refused(r, p, a, late);
+    } else if (p->state == RAFT_REPLICATE && !late) {
         raft_say(r, "append_reply from %" PRIu64 ": busy", p->replica_id);
         p->sent = p->match;
         p->paused = true;
