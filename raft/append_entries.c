@@ -90,7 +90,7 @@ static bool configurations_fit(const struct raft *r)
         }
         after = e->index;
     }
-    return raft_room_for_append(r, in) <= r->member_max;
+    return raft_room_for(r, in) <= r->member_max;
 }
 
 /* Is the bound in our log? What is committed is in every leader's log, below our log start, too. */

@@ -146,7 +146,8 @@ void raft_configuration_reset(struct raft *r, const struct raft_configuration *c
 
 /* -- room ---------------------------------------------------------------------------------------------- */
 
-uint32_t raft_room_for_append(const struct raft *r, const struct raft_in *in)
+/* An upper bound: one of the two may be cut off by the append that brings the next. */
+static uint32_t room_for_append(const struct raft *r, const struct raft_in *in)
 {
     struct raft_configuration of[CONFIGURATION_COUNT];
     uint32_t most = r->peer_count;
@@ -184,7 +185,7 @@ uint32_t raft_room_for(const struct raft *r, const struct raft_in *in)
     } else if (in->kind == RAFT_IN_RECV && in->recv.message->kind == RAFT_SNAPSHOT) {
         most = MAX(most, in->recv.message->install.snapshot->configuration.count);
     } else if (in->kind == RAFT_IN_RECV && in->recv.message->kind == RAFT_APPEND) {
-        most = raft_room_for_append(r, in);
+        most = room_for_append(r, in);
     }
     return MIN(MAX(most, 1), RAFT_MEMBER_MAX);
 }

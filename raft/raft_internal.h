@@ -155,8 +155,6 @@ void raft_configuration_reset(struct raft *r, const struct raft_configuration *c
 void raft_peers_sweep(struct raft *r);
 /* Makes room in the list for a member that a change brings. */
 struct raft_peer *raft_peer_add(struct raft *r, const struct raft_member *m);
-/* Members to be known at once while the configurations of an append are adopted; may be more than there can be. */
-uint32_t raft_room_for_append(const struct raft *r, const struct raft_in *in);
 
 /* -- quorum.c ------------------------------------------------------------------------------------------ */
 
