@@ -107,7 +107,7 @@ static void scenario_end(struct script *s)
     if (s->scenario == NULL) {
         return;
     }
-    if (!s->claimed) {
+    if (!s->claimed && !s->failed) {
         s->command_line = s->line;
         differs(s, "the scenario has no expect");
     }
