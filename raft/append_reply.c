@@ -27,6 +27,12 @@ static void restarted(struct raft *r, struct raft_peer *p,
     raft_progress_probe(r, p, r->last.index);
 }
 
+/* Numbers of messages wrap around. */
+static bool follows(uint32_t number, uint32_t other)
+{
+    return (int32_t)(number - other) > 0;
+}
+
 /* Sorts out answers that are late or impossible. */
 static bool credible(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
 {
@@ -34,7 +40,8 @@ static bool credible(struct raft *r, struct raft_peer *p, const struct raft_mess
         return false;
     }
     if (a->status > RAFT_BUSY || a->match > r->last.index || a->durable > a->match ||
-        a->sequence > p->sequence || a->sent_bytes > p->sent_bytes || a->round > r->round) {
+        a->prev.index > r->last.index || follows(a->sequence, p->sequence) ||
+        a->sent_bytes > p->sent_bytes || a->round > r->round) {
         raft_say(r, "append_reply from %" PRIu64 ": impossible, dropped", p->replica_id);
         return false;
     }
@@ -119,10 +126,10 @@ void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
             return;
         }
     }
-    bool late = a->sequence <= p->answered;
+    bool late = !follows(a->sequence, p->answered);
 
     p->round = MAX(p->round, a->round);
-    p->answered = MAX(p->answered, a->sequence);
+    p->answered = late ? p->answered : a->sequence;
     p->answered_bytes = MAX(p->answered_bytes, a->sent_bytes);
     if (a->status == RAFT_ACCEPTED) {
         accepted(r, p, a);
