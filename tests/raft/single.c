@@ -115,6 +115,7 @@ static void judge_append(const struct single *s, const struct raft_message *m)
 
     ASSERT(s->view.role == RAFT_LEADER && a->commit <= s->view.commit);
     ASSERT(a->span.run_count <= RAFT_RUN_MAX && a->span.bytes <= s->options.append_bytes_max);
+    ASSERT(a->prev.index <= single_log_last(&s->log).index);
     ASSERT((a->prev.index == 0 && a->prev.term == 0) ||
            single_log_term_at(&s->log, a->prev.index) == a->prev.term);
     for (uint32_t i = 0; i < a->span.run_count; i++) {
@@ -171,6 +172,16 @@ static void judge_send(const struct single *s, const struct raft_out *out)
     }
 }
 
+static void judge_peers(const struct single *s)
+{
+    struct raft_peer_view p;
+
+    for (uint32_t at = 0; s->view.role == RAFT_LEADER && raft_peer_get(s->raft, at, &p); at++) {
+        ASSERT(p.match <= s->view.last.index && p.durable <= p.match);
+        ASSERT(p.sent <= s->view.last.index || p.state == RAFT_SNAPSHOTTING);
+    }
+}
+
 static void judge_after(const struct single *s)
 {
     const struct raft_view *v = &s->view;
@@ -187,6 +198,7 @@ static void judge_after(const struct single *s)
     raft_configuration_get(s->raft, &c);
     ASSERT(c.count == 0 || raft_configuration_valid(&c));
     ASSERT(raft_configuration_joint(&c) == v->joint);
+    judge_peers(s);
     if (s->in->kind == RAFT_IN_TIME) {
         ASSERT(raft_deadline(s->raft) > s->now_ms);
     }

@@ -219,6 +219,7 @@ static void answer_append(struct chaos *c, const struct raft_message *to, struct
     case 0:
         m->reply.status = RAFT_REJECTED;
         m->reply.hint = any_bound(c);
+        m->reply.prev = chance(c, 2) ? any_bound(c) : a->prev;
         break;
     case 1:
         m->reply.status = RAFT_BUSY;
