@@ -142,7 +142,7 @@ static bool follows(struct raft *r, const struct raft_message *m)
         }
         return true;
     case RAFT_VOTE:
-        if (raft_sticky(r) && !m->vote.transfer) {
+        if (raft_sticky(r) && !m->vote.transfer && m->from != r->leader) {
             raft_say(r, "%s from %" PRIu64 " in term %u: dropped, a leader is known",
                      raft_message_name(m->kind), m->from, m->term);
             return false;
