@@ -152,6 +152,9 @@ static uint32_t room_for_append(const struct raft *r, const struct raft_in *in)
     struct raft_configuration of[CONFIGURATION_COUNT];
     uint32_t most = r->peer_count;
 
+    if (in->recv.configuration_count == 0) {
+        return most;
+    }
     raft_configuration_of(r, LATEST, &of[LATEST]);
     raft_configuration_of(r, PREVIOUS, &of[PREVIOUS]);
     for (uint32_t i = 0; i < in->recv.configuration_count; i++) {
