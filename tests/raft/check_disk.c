@@ -207,7 +207,14 @@ static void start_fence(struct check *c, struct replica *r, const struct raft_st
     LAW(c, "fence", start->fenced || !(r->fenced || r->lossy),
         "replica %" PRIu64 " starts without a fence after an unclean end", r->id);
     r->fenced = start->fenced && !alone(start);
-    c->may_lose = c->may_lose || (start->fenced && !r->fenced && !tree_holds(r->tip, c->committed));
+    if (start->fenced && !r->fenced && !tree_holds(r->tip, c->committed)) {
+        LAW(c, "fence", r->tip->configured == c->committed->configured || c->may_lose,
+            "replica %" PRIu64 " goes on alone after an unclean end, in force is " BOUND
+            " with %" PRIu32 " members",
+            r->id, BOUND_OF(c->committed->configured),
+            c->committed->configured->configuration->count);
+        c->may_lose = true;
+    }
     r->lossy = false;
     r->fence_need = c->committed;
 }

@@ -12,12 +12,14 @@
 /* -- roles ----------------------------------------------------------------------------------------------- */
 
 /* Or of the configuration before, as long as the newest is not committed: it may be the only one that has it. */
+/* Who is a voter may lead. So may who was one before a configuration that is not committed: the others perhaps do not
+ * have it, and need the log of this one. */
 static bool voter(const struct check *c, const struct replica *r)
 {
     const struct node *newest = r->tip->configured;
     uint8_t roles = member_roles(member_in_force(c, r), r->id);
 
-    if (newest->parent && newest->bound.index > r->commit->bound.index) {
+    if (newest->depth > r->commit->depth) {
         roles |= member_roles(newest->parent->configured->configuration, r->id);
     }
     return roles & (RAFT_VOTER | RAFT_OUTGOING);
