@@ -11,7 +11,6 @@
 
 /* -- roles ----------------------------------------------------------------------------------------------- */
 
-/* Or of the configuration before, as long as the newest is not committed: it may be the only one that has it. */
 /* Who is a voter may lead. So may who was one before a configuration that is not committed: the others perhaps do not
  * have it, and need the log of this one. */
 static bool voter(const struct check *c, const struct replica *r)
