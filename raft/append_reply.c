@@ -93,7 +93,9 @@ static void refused(struct raft *r, struct raft_peer *p, const struct raft_messa
 static void accepted(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
 {
     bool first = p->state == RAFT_PROBE;
-    bool arrived = p->state == RAFT_SNAPSHOTTING && a->match > 0 && a->match >= r->start.index;
+    /* when the log start has passed it meanwhile, another snapshot follows at once */
+    bool arrived = p->state == RAFT_SNAPSHOTTING && a->match > 0 &&
+                   a->match >= MIN(r->start.index, p->sent);
 
     p->match = MAX(p->match, a->match);
     p->durable = MAX(p->durable, a->durable);
