@@ -62,13 +62,19 @@ struct bytes text_part(struct bytes *list)
 
 enum err text_u64(struct bytes word, uint64_t *out)
 {
-    int64_t number;
+    uint64_t number = 0;
+    bool good = word.len > 0;
 
-    TRY(bytes_to_i64(word, &number));
-    if (number < 0) {
-        return fail(ERR_MALFORMED, "a number is negative");
+    for (size_t i = 0; i < word.len && good; i++) {
+        uint64_t digit = (uint64_t)word.at[i] - '0';
+
+        good = digit <= 9 && !__builtin_mul_overflow(number, 10, &number) &&
+               !__builtin_add_overflow(number, digit, &number);
     }
-    *out = (uint64_t)number;
+    if (!good) {
+        return fail(ERR_MALFORMED, "'%.*s' is no number", BYTES_ARG(word));
+    }
+    *out = number;
     return OK;
 }
 
