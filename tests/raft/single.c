@@ -52,6 +52,7 @@ void single_init(struct single *s, const struct raft_start *given, const struct 
 
     memset(s, 0, offsetof(struct single, writes));
     s->write_count = s->out_count = 0;
+    memset(s->newest, 0, sizeof(s->newest));
     s->log = (struct single_log){.runs = s->runs, .capacity = SINGLE_RUN_MAX};
     single_log_reset(&s->log, start.start);
     for (uint32_t i = 0; i < run_count; i++) {
@@ -288,6 +289,9 @@ static void execute(struct single *s, const struct raft_out *out)
         break;
     case RAFT_OUT_SEND:
         judge_send(s, out);
+        if (out->send.message.kind == RAFT_APPEND && out->send.message.to < COUNT_OF(s->newest)) {
+            s->newest[out->send.message.to] = out->send.message.append;
+        }
         break;
     case RAFT_OUT_COMMIT:
         ASSERT(out->commit.index >= s->commit &&
@@ -455,14 +459,19 @@ void single_lead(struct single *s)
 void single_acked(struct single *s, uint64_t from)
 {
     uint64_t last = single_log_last(&s->log).index;
+    const struct raft_message_append *a = &s->newest[from];
 
-    single_receive(
-        s,
-        &(struct raft_message){
-            .kind = RAFT_APPEND_REPLY,
-            .from = from,
-            .reply = {
-                .status = RAFT_ACCEPTED, .boot = 1, .match = last, .durable = last, .last = last}});
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = from,
+                                             .reply = {.status = RAFT_ACCEPTED,
+                                                       .boot = 1,
+                                                       .sequence = a->sequence,
+                                                       .sent_bytes = a->sent_bytes,
+                                                       .round = a->round,
+                                                       .prev = a->prev,
+                                                       .match = last,
+                                                       .durable = last,
+                                                       .last = last}});
 }
 
 struct raft_configuration single_voters(uint32_t count)

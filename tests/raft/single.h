@@ -45,6 +45,7 @@ struct single {
 
     struct single_write writes[SINGLE_WRITE_MAX]; /* not durable yet, oldest first */
     uint32_t write_count;
+    struct raft_message_append newest[RAFT_MEMBER_MAX + 1]; /* sent, by replica */
     const struct raft_in *in;
     struct raft_out outs[SINGLE_OUT_MAX]; /* of the last step */
     uint32_t out_count;
@@ -73,7 +74,7 @@ void single_durable(struct single *s, uint64_t ticket);
 void single_elect(struct single *s);
 /* Elected, confirmed, applied, serving; every peer is replicated to. */
 void single_lead(struct single *s);
-/* The peer has taken and synced all of the log. */
+/* The peer has taken and synced all of the log, and answers the newest append. */
 void single_acked(struct single *s, uint64_t from);
 
 /* Replicas 1..count, voters. */
