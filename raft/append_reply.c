@@ -67,8 +67,8 @@ static void probe_lower(struct raft *r, struct raft_peer *p,
     }
 }
 
-/* `late`: it answers what was sent before the stream began anew, or a later one was answered already. A lost append
- * has all that follow it refused; only the first of these refusals may begin the stream anew. */
+/* `late`: it answers what was sent before the state was entered or the stream began anew, or a later one was answered
+ * already. A lost append has all that follow it refused; only the first of these refusals may begin the stream anew. */
 static void refused(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a,
                     bool late)
 {
@@ -90,12 +90,13 @@ static void refused(struct raft *r, struct raft_peer *p, const struct raft_messa
     }
 }
 
-static void accepted(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a)
+static void accepted(struct raft *r, struct raft_peer *p, const struct raft_message_append_reply *a,
+                     bool late)
 {
-    bool first = p->state == RAFT_PROBE;
+    bool first = p->state == RAFT_PROBE && !late; /* a beat to who waits for a snapshot matches 0 */
     /* when the log start has passed it meanwhile, another snapshot follows at once */
-    bool arrived = p->state == RAFT_SNAPSHOTTING && a->match > 0 &&
-                   a->match >= MIN(r->start.index, p->sent);
+    bool arrived =
+        p->state == RAFT_SNAPSHOTTING && a->match > 0 && a->match >= MIN(r->start.index, p->sent);
 
     p->match = MAX(p->match, a->match);
     p->durable = MAX(p->durable, a->durable);
@@ -134,7 +135,7 @@ void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
     p->answered = late ? p->answered : a->sequence;
     p->answered_bytes = MAX(p->answered_bytes, a->sent_bytes);
     if (a->status == RAFT_ACCEPTED) {
-        accepted(r, p, a);
+        accepted(r, p, a, late);
     } else if (a->status == RAFT_REJECTED) {
         refused(r, p, a, late);
     } else if (p->state == RAFT_REPLICATE && !late) {
