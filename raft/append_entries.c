@@ -58,7 +58,8 @@ static bool runs_grow(const struct raft *r, const struct raft_message *m)
 {
     struct raft_bound before = m->append.prev;
 
-    if (m->append.span.run_count > RAFT_RUN_MAX || before.term > m->term) {
+    if (m->append.span.run_count > RAFT_RUN_MAX || before.term > m->term ||
+        (before.term == 0) != (before.index == 0)) {
         return false;
     }
     for (uint32_t i = 0; i < m->append.span.run_count; i++) {
