@@ -336,10 +336,13 @@ struct answer {
 };
 
 static const struct answer answers[] = {
-    {"role", RAFT_OUT_ROLE},         {"serve", RAFT_OUT_SERVE},       {"barrier", RAFT_OUT_BARRIER},
-    {"change", RAFT_OUT_CHANGE},     {"transfer", RAFT_OUT_TRANSFER}, {"refused", RAFT_OUT_REFUSED},
-    {"unfenced", RAFT_OUT_UNFENCED}, {"suspect", RAFT_OUT_SUSPECT},   {"fatal", RAFT_OUT_FATAL},
-    {"install", RAFT_OUT_INSTALL},   {"snapshot", RAFT_OUT_SNAPSHOT}, {"fetch", RAFT_OUT_FETCH},
+    {"role", RAFT_OUT_ROLE},         {"serve", RAFT_OUT_SERVE},
+    {"barrier", RAFT_OUT_BARRIER},   {"change", RAFT_OUT_CHANGE},
+    {"transfer", RAFT_OUT_TRANSFER}, {"refused", RAFT_OUT_REFUSED},
+    {"unfenced", RAFT_OUT_UNFENCED}, {"suspect", RAFT_OUT_SUSPECT},
+    {"fatal", RAFT_OUT_FATAL},       {"install", RAFT_OUT_INSTALL},
+    {"commit", RAFT_OUT_COMMIT},     {"snapshot", RAFT_OUT_SNAPSHOT},
+    {"fetch", RAFT_OUT_FETCH},
 };
 
 static struct bytes *answer_find(struct scenario *s, const struct words *w)
