@@ -78,6 +78,44 @@ struct scenario_replica *replica_add(struct scenario *s, uint64_t id)
     return r;
 }
 
+/* Exactly so much that a step beyond it is a sanitizer's error. */
+static void *memory_for(struct scenario_replica *r, uint32_t member_max)
+{
+    mem_free(r->memory);
+    r->memory = mem_alloc(raft_size(member_max));
+    ASSERT(r->memory != NULL);
+    return r->memory;
+}
+
+static uint32_t members_together(const struct raft_configuration *of[2])
+{
+    uint32_t count = of[0]->count;
+
+    for (uint32_t i = 0; i < of[1]->count; i++) {
+        bool both = false;
+
+        for (uint32_t k = 0; k < of[0]->count; k++) {
+            both = both || of[0]->members[k].replica_id == of[1]->members[i].replica_id;
+        }
+        count += !both;
+    }
+    return MAX(count, 1);
+}
+
+/* Moves the replica to larger memory when the step needs it. */
+static void make_room(struct scenario_replica *r, const struct raft_in *in)
+{
+    uint32_t room = raft_room_for(r->raft, in);
+
+    if (room > raft_member_max(r->raft)) {
+        void *old = r->memory;
+
+        r->memory = NULL;
+        r->raft = raft_move(r->raft, memory_for(r, room), room);
+        mem_free(old);
+    }
+}
+
 void replica_start(struct scenario_replica *r, uint32_t boot)
 {
     const struct raft_configuration *configurations[2];
@@ -89,11 +127,9 @@ void replica_start(struct scenario_replica *r, uint32_t boot)
                                .replica_id = r->id,
                                .now_ms = r->now_ms,
                                .term = r->disk.term,
-                               .vote = r->disk.vote,
-                               .member_max = RAFT_MEMBER_MAX};
-    void *memory = arena_alloc(&r->scenario->arena, raft_size(RAFT_MEMBER_MAX));
+                               .vote = r->disk.vote};
 
-    ASSERT(r->raft == NULL && memory != NULL);
+    ASSERT(r->raft == NULL);
     r->log = r->disk.log;
     r->durable = r->ticket;
     r->boot = boot == 0 ? r->boot + 1 : boot;
@@ -110,7 +146,8 @@ void replica_start(struct scenario_replica *r, uint32_t boot)
     start.previous_index = indexes[1];
     start.fenced = r->disk.fenced;
     r->committed = r->applied = start.commit;
-    r->raft = raft_init(memory, &start);
+    start.member_max = members_together(configurations);
+    r->raft = raft_init(memory_for(r, start.member_max), &start);
 }
 
 void replica_crash(struct scenario_replica *r)
@@ -432,6 +469,7 @@ static void step(struct scenario_replica *r, struct raft_in *in)
     struct raft_out out;
 
     in->now_ms = r->now_ms;
+    make_room(r, in);
     raft_step(r->raft, in);
     while (raft_next(r->raft, &out)) {
         say_action(r, &out);

@@ -48,6 +48,7 @@ struct scenario_replica {
     uint64_t id;
     bool started;      /* at least once */
     struct raft *raft; /* NULL: down */
+    void *memory;      /* what it lies in; outlives a crash */
     uint64_t now_ms;
     uint32_t boot;
     uint64_t start_commit; /* given at the next start */

@@ -51,6 +51,11 @@ struct scenario *scenario_new(void)
 
 void scenario_free(struct scenario *s)
 {
+    for (int i = 0; i < SCENARIO_REPLICA_MAX; i++) {
+        if (s->replicas[i] != NULL) {
+            mem_free(s->replicas[i]->memory);
+        }
+    }
     arena_deinit(&s->arena);
     buf_deinit(&s->printed);
     buf_deinit(&s->wrong);
