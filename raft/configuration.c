@@ -78,6 +78,13 @@ static bool within(const struct raft_configuration *a, const struct raft_configu
 
 bool raft_configuration_same(const struct raft_configuration *a, const struct raft_configuration *b)
 {
+    for (uint32_t i = 0; i < a->count; i++) {
+        int at = raft_configuration_find(b, a->members[i].replica_id);
+
+        if (at >= 0 && a->members[i].priority != b->members[at].priority) {
+            return false;
+        }
+    }
     return a->count == b->count && within(a, b, RAFT_VOTER | RAFT_OUTGOING | RAFT_LEARNER);
 }
 

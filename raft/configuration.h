@@ -8,7 +8,7 @@
 /* Place of a replica in the members, or -1. */
 int raft_configuration_find(const struct raft_configuration *c, uint64_t replica_id);
 
-/* The same members with the same roles, priorities apart. */
+/* The same members with the same roles and priorities. */
 bool raft_configuration_same(const struct raft_configuration *a,
                              const struct raft_configuration *b);
 

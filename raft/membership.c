@@ -103,7 +103,7 @@ static void take_target(struct raft *r, const struct raft_configuration *target)
             p->added = true;
         }
         p->target = m->roles;
-        p->priority = m->priority;
+        p->target_priority = m->priority;
         p->start_anew = m->start_anew;
         if ((m->roles & RAFT_VOTER) && !(p->roles[LATEST] & RAFT_VOTER)) {
             begin_round(r, p);
@@ -191,7 +191,7 @@ static void target_of(const struct raft *r, struct raft_configuration *out)
 
         if (p->target != 0) {
             out->members[out->count++] =
-                (struct raft_member){p->replica_id, p->target, p->priority, p->start_anew};
+                (struct raft_member){p->replica_id, p->target, p->target_priority, p->start_anew};
         }
     }
 }

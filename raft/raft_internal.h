@@ -42,6 +42,7 @@ struct raft_peer {
     uint8_t roles[CONFIGURATION_COUNT]; /* 0: not in that configuration */
     uint8_t priority;
     uint8_t target;         /* its role when the change under way is done; 0: gone */
+    uint8_t target_priority;
     uint8_t state;          /* enum raft_peer_state */
     uint8_t catch_up_round; /* from 1; 0: it does not have to */
     bool start_anew : 1;

@@ -174,7 +174,7 @@ TEST(a_configuration_has_members_that_differ_and_a_voter)
     CHECK(!raft_configuration_valid(&c));
 }
 
-TEST(the_same_configuration_has_the_same_roles_in_any_order)
+TEST(the_same_configuration_has_the_same_roles_and_priorities_in_any_order)
 {
     struct raft_configuration a = {3,
                                    {{.replica_id = 1, .roles = RAFT_VOTER},
@@ -182,8 +182,10 @@ TEST(the_same_configuration_has_the_same_roles_in_any_order)
                                     {.replica_id = 3, .roles = RAFT_LEARNER}}};
     struct raft_configuration b = {3, {a.members[2], a.members[0], a.members[1]}};
 
-    b.members[1].priority = 9;
     CHECK(raft_configuration_same(&a, &b) && raft_configuration_same_voters(&a, &b));
+    b.members[1].priority = 9;
+    CHECK(!raft_configuration_same(&a, &b) && raft_configuration_same_voters(&a, &b));
+    b.members[1].priority = 0;
     b.members[0].roles = RAFT_VOTER;
     CHECK(!raft_configuration_same(&a, &b) && !raft_configuration_same_voters(&a, &b));
     b.members[0] = (struct raft_member){.replica_id = 4, .roles = RAFT_LEARNER};
