@@ -28,3 +28,6 @@ endif()
 add_library(weir_raft_single STATIC ${CMAKE_SOURCE_DIR}/tests/raft/single.c
             ${CMAKE_SOURCE_DIR}/tests/raft/single_chaos.c ${CMAKE_SOURCE_DIR}/tests/raft/single_log.c)
 target_link_libraries(weir_raft_single PUBLIC weir_raft weir_base)
+add_executable(weir_raft_bench ${CMAKE_SOURCE_DIR}/tests/raft/bench.c)
+target_link_libraries(weir_raft_bench PRIVATE weir_raft_single)
+target_link_options(weir_raft_bench PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)

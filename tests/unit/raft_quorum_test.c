@@ -115,6 +115,25 @@ TEST(a_vote_is_won_in_both_sets_or_not_at_all)
     check_joint(r, JOINT_MAX, 1);
 }
 
+static void check_kth(const uint8_t *digits, uint32_t count, uint32_t k)
+{
+    uint64_t values[SIMPLE_MAX];
+    uint32_t larger = 0, not_smaller = 0, sum = 0, sum_after = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = digits[i];
+    }
+    uint64_t v = raft_kth_largest(values, count, k);
+    for (uint32_t i = 0; i < count; i++) {
+        larger += digits[i] > v;
+        not_smaller += digits[i] >= v;
+        sum += 1u << (3 * digits[i]);
+        sum_after += 1u << (3 * values[i]);
+    }
+    CHECK(larger < k && k <= not_smaller);
+    CHECK_EQ(sum_after, sum); /* the same values, in another order */
+}
+
 TEST(the_kth_largest_is_the_one_that_k_values_reach)
 {
     for (uint8_t count = 1; count <= SIMPLE_MAX; count++) {
@@ -122,21 +141,7 @@ TEST(the_kth_largest_is_the_one_that_k_values_reach)
 
         do {
             for (uint32_t k = 1; k <= count; k++) {
-                uint64_t values[SIMPLE_MAX];
-                uint32_t larger = 0, not_smaller = 0, sum = 0, sum_after = 0;
-
-                for (uint32_t i = 0; i < count; i++) {
-                    values[i] = digits[i];
-                }
-                uint64_t v = raft_kth_largest(values, count, k);
-                for (uint32_t i = 0; i < count; i++) {
-                    larger += digits[i] > v;
-                    not_smaller += digits[i] >= v;
-                    sum += 1u << (3 * digits[i]);
-                    sum_after += 1u << (3 * values[i]);
-                }
-                CHECK(larger < k && k <= not_smaller);
-                CHECK_EQ(sum_after, sum); /* the same values, in another order */
+                check_kth(digits, count, k);
             }
         } while (count_up(digits, count, VALUE_MAX));
     }
