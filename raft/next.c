@@ -48,7 +48,8 @@ static void make_persist(struct raft *r, enum raft_pending what, struct raft_out
 
 void raft_ticket(struct raft *r, uint64_t ticket)
 {
-    bool relaxed = r->options->relaxed && r->due == PENDING_APPEND;
+    bool relaxed = r->options->relaxed && r->due == PENDING_APPEND &&
+                   r->configuration_index[LATEST] <= r->append_from;
 
     ASSERT(r->ticket_due && ticket != 0 && ticket >= r->log_ticket);
     ASSERT(relaxed || (ticket >= r->hard_ticket && ticket > r->durable_ticket));

@@ -219,7 +219,8 @@ struct raft_options {
     bool
         commit_at_once; /* followers get a new commit index in a message of its own, not with the next one */
     /* Opt-in: an append may get a ticket that is durable already, although its bytes are not (H2 is given up for
-     * appends, never for hard states and snapshots; RAFT_IN_DURABLE still follows). A replica that starts after an
+     * appends without a configuration, never for hard states, snapshots and appends with one: a group of one that has
+     * forgotten its new members would go on without them. RAFT_IN_DURABLE still follows). A replica that starts after an
      * unclean end is fenced until it has caught up with a leader. */
     bool relaxed;
 };
@@ -463,7 +464,7 @@ struct raft_out {
 bool raft_next(struct raft *r, struct raft_out *out);
 
 /* The ticket of the action just executed: not 0, not less than any before, and larger than any that a RAFT_IN_DURABLE
- * has named. (A relaxed append: not less than that of the append before.) */
+ * has named. (A relaxed append without a configuration: not less than that of the append before.) */
 void raft_ticket(struct raft *r, uint64_t ticket);
 
 /* -- looking at it ----------------------------------------------------------------------------------------- */

@@ -23,10 +23,11 @@ static void scratch(struct host *h, uint32_t count)
     }
 }
 
-/* A ticket for a write that must be durable; of a relaxed append one that is so already, if none is awaited. */
-static uint64_t next_ticket(struct host *h, bool append)
+/* A ticket for a write that must be durable; of a relaxed append one that is so already, if none is awaited. An append
+ * with a configuration is never relaxed. */
+static uint64_t next_ticket(struct host *h, bool may_relax)
 {
-    if (append && h->options.raft->relaxed) {
+    if (may_relax && h->options.raft->relaxed) {
         uint64_t ticket = MAX(h->durable, h->log_ticket);
 
         h->relaxed_due = h->relaxed_due || ticket <= h->durable;
@@ -117,11 +118,22 @@ static void say_configuration(const struct host *h, const struct raft_out *out)
              out->append.last.term, text);
 }
 
+static bool configures(const struct host *h, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (h->appended[i].configuration != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void execute_append(struct host *h, const struct raft_out *out, struct check_done *done)
 {
     ASSERT(host_log_is_bound(&h->log, out->append.from)); /* H6 */
     ASSERT(out->append.truncate == (host_log_last(&h->log).index > out->append.from));
     uint32_t count = entries_of(h, out);
+    bool has_configuration = false;
 
     ASSERT(count > 0 && out->append.from >= h->commit);
     say_configuration(h, out);
@@ -134,7 +146,7 @@ static void execute_append(struct host *h, const struct raft_out *out, struct ch
         h->log.cold =
             MAX(h->log.cold, host_log_at(&h->log, h->log.count - h->options.hot_count)->prev);
     }
-    done->ticket = next_ticket(h, true);
+    done->ticket = next_ticket(h, !configures(h, count));
     h->log_ticket = done->ticket;
     host_write_append(h, out->append.from, count, done->ticket);
     for (uint32_t i = 0; i < count; i++) {

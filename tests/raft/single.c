@@ -248,6 +248,7 @@ static void do_append(struct single *s, const struct raft_out *out)
 {
     struct raft_bound last = single_log_last(&s->log);
     uint64_t from = out->append.from;
+    struct raft_view view;
 
     ASSERT(from <= last.index && out->append.truncate == (from < last.index));
     ASSERT(from >= s->commit || !out->append.truncate);
@@ -255,7 +256,9 @@ static void do_append(struct single *s, const struct raft_out *out)
     append_runs(s, out);
     last = single_log_last(&s->log);
     ASSERT(last.index == out->append.last.index && last.term == out->append.last.term);
-    if (s->relaxed && s->durable >= s->log_ticket && s->durable > 0) {
+    raft_view(s->raft, &view); /* with a configuration it is never relaxed */
+    if (s->relaxed && view.configuration_index <= from && s->durable >= s->log_ticket &&
+        s->durable > 0) {
         raft_ticket(s->raft, s->durable);
         s->log_ticket = s->durable;
     } else {
