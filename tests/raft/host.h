@@ -131,6 +131,8 @@ struct host {
     struct host_log log;
     struct check_state state; /* after the entry `applied` */
     uint64_t applied, commit;
+    const struct host_snapshot
+        *made; /* of the newest host_compact(); NULL: of this life there is none */
     enum raft_role role;
     uint32_t term;
     uint64_t leader;
@@ -195,8 +197,9 @@ void host_apply(struct host *h, uint64_t index, uint64_t now_ms);
 
 /* The snapshot at a bound that is the base's or the applied index. NULL: none can be made there. */
 const struct host_snapshot *host_snapshot_at(struct host *h, uint64_t index);
-/* Makes the applied index the log start: RAFT_IN_LOG_START. False: nothing to delete. */
-bool host_compact(struct host *h, uint64_t now_ms);
+/* RAFT_IN_LOG_START: deletes all up to the applied index (`all`), or up to where that was the time before, so that a
+ * tail stays for who is a little behind. False: nothing to delete. */
+bool host_compact(struct host *h, bool all, uint64_t now_ms);
 /* Writes the commit index down (H7: a start may know it). */
 void host_note_commit(struct host *h);
 

@@ -158,6 +158,7 @@ void host_start(struct host *h, uint64_t now_ms)
     h->log.cold = host_log_last(&h->log).index; /* nothing is in memory yet */
     h->log_ticket = 0;
     h->relaxed_due = false;
+    h->made = NULL;
     start.trace = h->options.trace != NULL ? trace : NULL;
     start.replica_id = h->options.replica_id;
     start.seed = h->options.seed + d->boot;
@@ -405,16 +406,19 @@ const struct host_snapshot *host_snapshot_at(struct host *h, uint64_t index)
     return s.raft.configuration.count > 0 ? host_store_snapshot(h->options.store, &s) : NULL;
 }
 
-bool host_compact(struct host *h, uint64_t now_ms)
+bool host_compact(struct host *h, bool all, uint64_t now_ms)
 {
     struct raft_in in = {.kind = RAFT_IN_LOG_START, .now_ms = now_ms};
+    const struct host_snapshot *s = h->made;
 
     if (h->end != HOST_UP || h->applied <= h->log.base->raft.bound.index) {
         return false;
     }
-    const struct host_snapshot *s = host_snapshot_at(h, h->applied);
-
-    if (s == NULL) {
+    if (s == NULL || s->raft.bound.index != h->applied) {
+        h->made = host_snapshot_at(h, h->applied);
+    }
+    s = all ? h->made : s;
+    if (s == NULL || s->raft.bound.index <= h->log.base->raft.bound.index) {
         return false;
     }
     host_log_start_at(&h->log, s);

@@ -36,7 +36,7 @@ static void calm_profile(struct world_profile *p)
     p->compact_ms = 0;
     p->trouble_ms = 0;
     p->think_ms = MIN(p->think_ms, p->raft.election_ms / 4);
-    p->patience_ms = MIN(p->patience_ms, p->raft.election_ms);
+    p->patience_ms = p->raft.election_ms;
     p->read_ppm = SIM_PPM / 2;
 }
 

@@ -121,7 +121,7 @@ static void answered(struct world *w, struct world_node *n, const struct raft_ou
         clients_barrier(w, n, out);
         break;
     case RAFT_OUT_CHANGE:
-        n->changing = false;
+        n->changing = n->changing && out->change.reason == RAFT_CHANGING;
         w->totals.changes_done += out->change.reason == RAFT_DONE ? 1 : 0;
         w->totals.changes_failed += out->change.reason == RAFT_DONE ? 0 : 1;
         break;

@@ -23,7 +23,7 @@ enum world_event_kind {
     EVENT_FETCH,    /* a: to, b: after, c: bytes_max */
     EVENT_SNAPSHOT, /* a: to */
     EVENT_RESTART,
-    EVENT_HEAL,    /* of the network */
+    EVENT_HEAL,    /* of the network; a: number of the partition that ends */
     EVENT_TROUBLE, /* the next one */
     EVENT_COMPACT,
     EVENT_SWEEP,  /* replicas that nobody knows any more go */

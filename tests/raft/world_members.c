@@ -193,13 +193,26 @@ static void mutate(struct world *w, struct raft_configuration *c)
     }
 }
 
+static void ask(struct world *w, struct world_node *n)
+{
+    struct raft_in in = {.kind = RAFT_IN_CHANGE, .now_ms = node_now_ms(w, n)};
+
+    in.change.target = &n->target;
+    w->totals.changes_asked++;
+    host_step(n->host, &in);
+    node_settle(w, n);
+}
+
 void members_change(struct world *w)
 {
     struct world_node *n = node_leader(w);
     struct raft_configuration now, target;
-    struct raft_in in = {.kind = RAFT_IN_CHANGE};
 
-    if (n == NULL || n->changing) {
+    if (n == NULL) {
+        return;
+    }
+    if (n->changing) { /* once more, to be refused; it goes on with the first */
+        ask(w, n);
         return;
     }
     raft_configuration_get(n->host->raft, &now);
@@ -212,11 +225,7 @@ void members_change(struct world *w)
     }
     n->target = target;
     n->changing = true;
-    in.now_ms = node_now_ms(w, n);
-    in.change.target = &n->target;
-    w->totals.changes_asked++;
     world_note(w, "replica %" PRIu64 " is asked for a change to %" PRIu64 " members", n->id,
                target.count);
-    host_step(n->host, &in);
-    node_settle(w, n);
+    ask(w, n);
 }

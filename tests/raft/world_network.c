@@ -126,14 +126,14 @@ static void cut_links(struct world *w, bool one_way)
 void network_partition(struct world *w)
 {
     bool one_way = sim_random_below(&w->random, 3) == 0;
-    uint64_t how = sim_random_below(&w->random, 4);
-    struct world_node *n = how == 0 ? node_leader(w) : node_any(w);
+    uint64_t how = sim_random_below(&w->random, 8);
+    struct world_node *n = how <= 2 ? node_leader(w) : node_any(w);
 
     w->totals.partitions++;
     world_note(w, "partition %" PRIu64 ", one way %" PRIu64, how, one_way);
-    if (how <= 1 && n != NULL) {
+    if (how <= 3 && n != NULL) {
         isolate(w, n, one_way);
-    } else if (how == 2) {
+    } else if (how <= 5) {
         split(w, one_way);
     } else {
         cut_links(w, one_way);

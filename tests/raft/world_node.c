@@ -286,7 +286,9 @@ void node_settle(struct world *w, struct world_node *n)
     plan_apply(w, n);
     clients_read(w, n);
     if (h->log.count > w->profile.keep_max && h->applied > h->log.base->raft.bound.index) {
-        w->totals.compactions += host_compact(h, node_now_ms(w, n)) ? 1 : 0;
+        bool all = h->log.count / 2 > w->profile.keep_max;
+
+        w->totals.compactions += host_compact(h, all, node_now_ms(w, n)) ? 1 : 0;
     }
     if (h->relaxed_due && !n->relaxed_planned) {
         n->relaxed_planned = true;

@@ -151,7 +151,9 @@ static void compact_some(struct world *w)
     if (n != NULL && sim_random_below(&w->random, 2) == 0) {
         host_note_commit(n->host);
     } else if (n != NULL) {
-        w->totals.compactions += host_compact(n->host, node_now_ms(w, n)) ? 1 : 0;
+        bool all = sim_random_below(&w->random, 4) == 0;
+
+        w->totals.compactions += host_compact(n->host, all, node_now_ms(w, n)) ? 1 : 0;
     }
     if (n != NULL) {
         node_settle(w, n);
@@ -183,7 +185,9 @@ static void dispatch(struct world *w, const struct world_event *e)
         for_node(w, e);
         break;
     case EVENT_HEAL:
-        network_heal(w);
+        if (e->a == w->totals.partitions) { /* of the newest */
+            network_heal(w);
+        }
         break;
     case EVENT_TROUBLE:
         if (w->stage == STAGE_TROUBLE) {

@@ -51,7 +51,7 @@ static void draw_network(struct world_profile *p, struct sim_random *r)
     uint32_t e = p->raft.election_ms;
 
     p->delay_us = scale(r, 50, MAX(e * MS / 60, 100u));
-    p->jitter_us = scale(r, 50, MAX(e * MS / 15, 100u));
+    p->jitter_us = scale(r, 50, MAX(e * MS / (one_in(r, 8) ? 1 : 15), 100u));
     p->spike_ppm = often(r, 1000, 100000);
     p->spike_ms = scale(r, 1, e);
     p->stale_ppm = often(r, 100, 20000);
@@ -84,12 +84,12 @@ static void draw_clients(struct world_profile *p, struct sim_random *r)
     uint32_t e = p->raft.election_ms;
 
     p->clients = (uint32_t)sim_random_range(r, 1, 8);
-    p->think_ms = scale(r, 5, e * 2);
+    p->think_ms = scale(r, 5, e);
     p->read_ppm = (uint32_t)sim_random_range(r, 50000, 700000);
     p->batch_max = one_in(r, 3) ? 1 : scale(r, 1, 100);
     p->entries_max = (uint32_t)sim_random_range(r, 1, 3);
     p->bytes_max = scale(r, 10, MAX(p->raft.append_bytes_max, 20u));
-    p->patience_ms = scale(r, e / 2, e * 8);
+    p->patience_ms = scale(r, MAX(e / 16, 5u), e * 8);
     p->compact_ms = one_in(r, 4) ? 0 : scale(r, e / 4, e * 30);
     p->keep_max = scale(r, 200, 2000);
     p->hot_count = one_in(r, 2) ? scale(r, 1, 64) : UINT32_MAX;
@@ -98,7 +98,7 @@ static void draw_clients(struct world_profile *p, struct sim_random *r)
 static void draw_troubles(struct world_profile *p, struct sim_random *r)
 {
     static const uint32_t weights[TROUBLE_COUNT] = {
-        [TROUBLE_PARTITION] = 10, [TROUBLE_CRASH] = 10,    [TROUBLE_STOP] = 3,
+        [TROUBLE_PARTITION] = 16, [TROUBLE_CRASH] = 12,    [TROUBLE_STOP] = 3,
         [TROUBLE_PAUSE] = 6,      [TROUBLE_SLOW_DISK] = 5, [TROUBLE_FAIL_DISK] = 2,
         [TROUBLE_LOSE_DISK] = 2,  [TROUBLE_CLOCK] = 4,     [TROUBLE_PEER] = 4,
         [TROUBLE_TRANSFER] = 6,   [TROUBLE_CAMPAIGN] = 2,  [TROUBLE_CHANGE] = 12,
@@ -107,10 +107,14 @@ static void draw_troubles(struct world_profile *p, struct sim_random *r)
     uint32_t e = p->raft.election_ms;
 
     for (int t = 0; t < TROUBLE_COUNT; t++) {
-        p->weights[t] = one_in(r, 2) ? weights[t] * scale(r, 1, 8) : 0;
+        bool absent = one_in(r, t == TROUBLE_PARTITION || t == TROUBLE_CRASH ? 4 : 2);
+
+        p->weights[t] = absent ? 0 : weights[t] * scale(r, 1, 4);
     }
-    p->trouble_ms = one_in(r, 16) ? 0 : scale(r, MAX(e / 4, 1u), e * 16);
-    p->trouble_length_ms = scale(r, MAX(e / 4, 1u), e * 8);
+    uint32_t mean_ms = scale(r, MAX(e / 2, 1u), e * 16);
+
+    p->trouble_ms = one_in(r, 32) ? 0 : mean_ms;
+    p->trouble_length_ms = scale(r, MAX(mean_ms / 4, e / 4), mean_ms * 2);
     p->together = !one_in(r, 4);
 }
 
@@ -122,7 +126,7 @@ void world_profile_of(uint64_t seed, struct world_profile *out)
     memset(out, 0, sizeof(*out));
     out->voters = sizes[sim_random_below(&r, COUNT_OF(sizes))];
     draw_raft(out, &r);
-    out->elections = scale(&r, 20, 160);
+    out->elections = scale(&r, 20, 320);
     draw_network(out, &r);
     draw_disk(out, &r);
     draw_clients(out, &r);

@@ -49,7 +49,7 @@ static void crash(struct world *w, struct world_node *n, uint64_t for_us)
 static void crash_some(struct world *w)
 {
     uint64_t how = sim_random_below(&w->random, 6), for_us = length_us(w);
-    struct world_node *one = how == 0 ? node_leader(w) : node_any(w);
+    struct world_node *one = how <= 1 ? node_leader(w) : node_any(w);
 
     if (how <= 3 && one != NULL) {
         crash(w, one, for_us);
@@ -177,6 +177,7 @@ static void make(struct world *w, enum world_trouble t)
         struct world_event e = {.kind = EVENT_HEAL, .at_us = w->now_us + length_us(w)};
 
         network_partition(w);
+        e.a = w->totals.partitions;
         world_plan(w, &e);
     } else if (t == TROUBLE_CRASH) {
         crash_some(w);
