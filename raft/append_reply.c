@@ -80,7 +80,7 @@ static void refused(struct raft *r, struct raft_peer *p, const struct raft_messa
     }
     raft_say(r, "append_reply from %" PRIu64 ": refused after %" PRIu64 "^%u, hint %" PRIu64 "^%u",
              p->replica_id, a->prev.index, a->prev.term, a->hint.index, a->hint.term);
-    if (p->start_anew && a->last == 0 && p->match == 0) {
+    if (p->start_anew[LATEST] && a->last == 0 && p->match == 0) {
         raft_progress_snapshot(r, p);
     } else if (agrees(r, a)) {
         p->match = MAX(p->match, a->hint.index);

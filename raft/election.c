@@ -32,11 +32,11 @@ void raft_election_reset(struct raft *r)
         const struct raft_peer *p = &r->peers[i];
 
         if (p->roles[LATEST] & (RAFT_VOTER | RAFT_OUTGOING)) {
-            highest = MAX(highest, p->priority);
-            lowest = MIN(lowest, p->priority);
+            highest = MAX(highest, p->priority[LATEST]);
+            lowest = MIN(lowest, p->priority[LATEST]);
         }
         if (p->replica_id == r->replica_id) {
-            own = p->priority;
+            own = p->priority[LATEST];
         }
     }
     if (lowest < highest) {

@@ -104,7 +104,6 @@ static void take_target(struct raft *r, const struct raft_configuration *target)
         }
         p->target = m->roles;
         p->target_priority = m->priority;
-        p->start_anew = m->start_anew;
         if ((m->roles & RAFT_VOTER) && !(p->roles[LATEST] & RAFT_VOTER)) {
             begin_round(r, p);
         }
@@ -190,8 +189,8 @@ static void target_of(const struct raft *r, struct raft_configuration *out)
         const struct raft_peer *p = &r->peers[i];
 
         if (p->target != 0) {
-            out->members[out->count++] =
-                (struct raft_member){p->replica_id, p->target, p->target_priority, p->start_anew};
+            out->members[out->count++] = (struct raft_member){
+                p->replica_id, p->target, p->target_priority, p->start_anew[LATEST]};
         }
     }
 }

@@ -53,8 +53,8 @@ void raft_configuration_of(const struct raft *r, int which, struct raft_configur
         const struct raft_peer *p = &r->peers[i];
 
         if (p->roles[which] != 0) {
-            out->members[out->count++] =
-                (struct raft_member){p->replica_id, p->roles[which], p->priority, p->start_anew};
+            out->members[out->count++] = (struct raft_member){
+                p->replica_id, p->roles[which], p->priority[which], p->start_anew[which]};
         }
     }
 }
@@ -66,8 +66,8 @@ struct raft_peer *raft_peer_add(struct raft *r, const struct raft_member *m)
 
     memset(p, 0, sizeof(*p));
     p->replica_id = m->replica_id;
-    p->priority = m->priority;
-    p->start_anew = m->start_anew;
+    p->priority[LATEST] = p->priority[PREVIOUS] = m->priority;
+    p->start_anew[LATEST] = p->start_anew[PREVIOUS] = m->start_anew;
     p->sent = r->last.index;
     return p;
 }
@@ -103,16 +103,24 @@ static void set_latest(struct raft *r, const struct raft_configuration *c, uint6
             p = raft_peer_add(r, m);
         }
         p->roles[LATEST] = m->roles;
-        p->priority = m->priority;
-        p->start_anew = m->start_anew;
+        p->priority[LATEST] = m->priority;
+        p->start_anew[LATEST] = m->start_anew;
     }
     r->configuration_index[LATEST] = index;
+}
+
+/* In configuration `which` it is what it is in the other one. */
+static void become(struct raft_peer *p, int which, int other)
+{
+    p->roles[which] = p->roles[other];
+    p->priority[which] = p->priority[other];
+    p->start_anew[which] = p->start_anew[other];
 }
 
 void raft_configuration_settle(struct raft *r)
 {
     for (uint32_t i = 0; i < r->peer_count; i++) {
-        r->peers[i].roles[PREVIOUS] = r->peers[i].roles[LATEST];
+        become(&r->peers[i], PREVIOUS, LATEST);
     }
     r->configuration_index[PREVIOUS] = r->configuration_index[LATEST];
     raft_peers_sweep(r);
@@ -129,7 +137,7 @@ void raft_configuration_adopt(struct raft *r, const struct raft_configuration *c
 void raft_configuration_roll_back(struct raft *r)
 {
     for (uint32_t i = 0; i < r->peer_count; i++) {
-        r->peers[i].roles[LATEST] = r->peers[i].roles[PREVIOUS];
+        become(&r->peers[i], LATEST, PREVIOUS);
     }
     r->configuration_index[LATEST] = r->configuration_index[PREVIOUS];
     raft_peers_sweep(r);

@@ -44,8 +44,8 @@ struct raft_peer {
     bool start_anew[CONFIGURATION_COUNT];
     uint8_t target; /* its role when the change under way is done; 0: gone */
     uint8_t target_priority;
-    uint8_t state;          /* enum raft_peer_state */
-    uint8_t catch_up_round; /* from 1; 0: it does not have to */
+    uint8_t state;                 /* enum raft_peer_state */
+    uint8_t catch_up_round;        /* from 1; 0: it does not have to */
     bool added : 1;                /* by the change under way */
     bool caught_up : 1;            /* may become a voter */
     bool granted : 1, refused : 1; /* its vote */
