@@ -133,7 +133,6 @@ static void execute_append(struct host *h, const struct raft_out *out, struct ch
     ASSERT(host_log_is_bound(&h->log, out->append.from)); /* H6 */
     ASSERT(out->append.truncate == (host_log_last(&h->log).index > out->append.from));
     uint32_t count = entries_of(h, out);
-    bool has_configuration = false;
 
     ASSERT(count > 0 && out->append.from >= h->commit);
     say_configuration(h, out);
