@@ -175,29 +175,39 @@ static void disk_write(struct scenario_replica *r, const struct scenario_write *
     }
 }
 
-/* Hard state is never relaxed. */
-static bool waits_for_flush(const struct scenario_replica *r, const struct scenario_write *w)
+/* Is this one of the writes that are relaxed: entries, none of them a configuration? */
+static bool write_relaxed(const struct scenario_replica *r, const struct scenario_write *w)
 {
-    return r->scenario->options.relaxed && w->kind == RAFT_OUT_APPEND;
+    bool relaxed = r->scenario->options.relaxed && w->kind == RAFT_OUT_APPEND;
+
+    for (uint32_t i = 0; i < w->entries.count && relaxed; i++) {
+        relaxed = w->entries.at[i].source != RAFT_ENTRY_CONFIGURATION;
+    }
+    return relaxed;
 }
 
-/* Does the oldest writes that are due: those up to a ticket, or all that were reported. */
-static void writes_do(struct scenario_replica *r, uint64_t ticket, bool flush)
+/* Number of the oldest writes that reach the disk when those up to a ticket are durable: the log has an order. */
+static uint32_t writes_due(const struct scenario_replica *r, uint64_t ticket, bool flush)
 {
-    uint32_t left = 0;
+    uint32_t due = 0;
 
-    for (uint32_t i = 0; i < r->write_count; i++) {
-        struct scenario_write *w = &r->writes[i];
-        bool due = w->ticket <= ticket;
-
-        w->reported = w->reported || due;
-        if (due && (flush || !waits_for_flush(r, w))) {
-            disk_write(r, w);
-        } else {
-            r->writes[left++] = *w;
+    for (uint32_t i = 0; i < r->write_count && r->writes[i].ticket <= ticket; i++) {
+        if (flush || !write_relaxed(r, &r->writes[i])) {
+            due = i + 1;
         }
     }
-    r->write_count = left;
+    return due;
+}
+
+static void writes_do(struct scenario_replica *r, uint64_t ticket, bool flush)
+{
+    uint32_t due = writes_due(r, ticket, flush);
+
+    for (uint32_t i = 0; i < due; i++) {
+        disk_write(r, &r->writes[i]);
+    }
+    r->write_count -= due;
+    memmove(r->writes, r->writes + due, r->write_count * sizeof(r->writes[0]));
 }
 
 void replica_flush(struct scenario_replica *r)

@@ -4,7 +4,8 @@
  * NETWORK  A message waits with its sender until its ticket is durable, then in the network until it is delivered or
  *          dropped; a crash of the sender loses the former only.
  * DISK     Writes are in order and reach the disk when their ticket is made durable. When relaxed (the options), that
- *          only tells the core; the entries reach the disk when it is flushed.
+ *          only tells the core; entries reach the disk when it is flushed, or with a later write that is not relaxed:
+ *          hard state, a snapshot, a configuration.
  * CLOCKS   Each replica has its own.
  * CHECKED  after every step: one leader per term; what is committed never differs; nothing committed is cut off; the
  *          promises of raft.h that a host can see broken. The first breach is kept in scenario.breach.
@@ -26,7 +27,6 @@ enum {
 struct scenario_write {
     uint64_t ticket;
     enum raft_out_kind kind; /* HARD_STATE, APPEND, INSTALL */
-    bool reported;           /* relaxed: the core knows it as durable */
     uint32_t term;
     uint64_t vote;
     uint64_t from; /* what follows it is replaced */
