@@ -155,7 +155,7 @@ void replica_crash(struct scenario_replica *r)
     r->raft = NULL;
     r->write_count = 0;
     r->snapshot_wanted = 0;
-    r->committed_new = false;
+    r->committed_new = r->relaxed_due = false;
     memset(r->fetches, 0, sizeof(r->fetches));
     network_forget_unsent(r->scenario, r->id);
 }
@@ -215,16 +215,30 @@ void replica_flush(struct scenario_replica *r)
     writes_do(r, r->durable, true);
 }
 
-static struct scenario_write *write_new(struct scenario_replica *r, enum raft_out_kind kind)
+/* A relaxed append may get a ticket that is durable already: that is told to the core afterwards. */
+static uint64_t ticket_for(struct scenario_replica *r, const struct scenario_write *w)
+{
+    if (r->scenario->relaxed_at_once && write_relaxed(r, w)) {
+        r->relaxed_due = true;
+        return MAX(MAX(r->durable, r->log_ticket), 1);
+    }
+    return ++r->ticket;
+}
+
+static void write_add(struct scenario_replica *r, const struct scenario_write *write)
 {
     struct scenario_write *w = &r->writes[r->write_count];
 
     ASSERT(r->write_count < SCENARIO_WRITE_MAX);
-    *w = (struct scenario_write){.kind = kind, .ticket = ++r->ticket};
+    *w = *write;
+    w->ticket = ticket_for(r, w);
     r->write_count++;
+    if (w->kind != RAFT_OUT_HARD_STATE) {
+        r->log_ticket = w->ticket;
+    }
+    r->ticket = MAX(r->ticket, w->ticket);
     raft_ticket(r->raft, w->ticket);
     print(&r->scenario->printed, ", ticket %" PRIu64, w->ticket);
-    return w;
 }
 
 /* -- what is checked ----------------------------------------------------------------------------------- */
@@ -339,7 +353,8 @@ static void do_append(struct scenario_replica *r, const struct raft_out *out)
 {
     bool message = out->append.source == RAFT_ENTRY_MESSAGE;
     struct scenario_entries entries = message ? entries_of_message(r, out) : own_entry(r, out);
-    struct scenario_write *w;
+    struct scenario_write w = {
+        .kind = RAFT_OUT_APPEND, .from = out->append.from, .entries = entries};
 
     check_cut(r, out->append.from);
     if (out->append.truncate != (out->append.from != log_last(&r->log).index)) {
@@ -347,21 +362,18 @@ static void do_append(struct scenario_replica *r, const struct raft_out *out)
     }
     log_cut(&r->log, out->append.from);
     log_append(&r->log, entries);
-    w = write_new(r, RAFT_OUT_APPEND);
-    w->from = out->append.from;
-    w->entries = entries;
+    write_add(r, &w);
 }
 
 static void do_install(struct scenario_replica *r, const struct raft_out *out)
 {
     struct raft_snapshot *copy = ARENA_NEW(&r->scenario->arena, struct raft_snapshot);
-    struct scenario_write *w;
+    struct scenario_write w = {.kind = RAFT_OUT_INSTALL, .snapshot = copy};
 
     ASSERT(copy != NULL);
     *copy = *out->install.snapshot;
     log_install(&r->log, copy);
-    w = write_new(r, RAFT_OUT_INSTALL);
-    w->snapshot = copy;
+    write_add(r, &w);
     r->applied = copy->bound.index;
 }
 
@@ -416,10 +428,11 @@ static void do_action(struct scenario_replica *r, const struct raft_out *out)
         check_leader(r, out);
         break;
     case RAFT_OUT_HARD_STATE: {
-        struct scenario_write *w = write_new(r, RAFT_OUT_HARD_STATE);
+        struct scenario_write w = {.kind = RAFT_OUT_HARD_STATE,
+                                   .term = out->hard_state.term,
+                                   .vote = out->hard_state.vote};
 
-        w->term = out->hard_state.term;
-        w->vote = out->hard_state.vote;
+        write_add(r, &w);
         break;
     }
     case RAFT_OUT_APPEND:
@@ -488,17 +501,30 @@ static void step(struct scenario_replica *r, struct raft_in *in)
     }
 }
 
+bool replica_unreported(const struct scenario_replica *r)
+{
+    return r->durable < r->ticket || r->relaxed_due;
+}
+
+static void report(struct scenario_replica *r, uint64_t ticket)
+{
+    struct raft_in in = {.kind = RAFT_IN_DURABLE, .durable = {.ticket = ticket}};
+
+    ASSERT(ticket <= r->ticket);
+    writes_do(r, ticket, false);
+    r->durable = ticket;
+    r->relaxed_due = false;
+    step(r, &in);
+}
+
 /* What the host does by itself: the state machine applies, and the disk is at once, when the scenario says so. */
 static bool settle_one(struct scenario_replica *r)
 {
     struct raft_in in = {.kind = RAFT_IN_APPLIED};
     struct raft_view view;
 
-    if (r->scenario->disk_at_once && r->durable < r->ticket) {
-        writes_do(r, r->ticket, false);
-        r->durable = r->ticket;
-        in = (struct raft_in){.kind = RAFT_IN_DURABLE, .durable = {.ticket = r->ticket}};
-        step(r, &in);
+    if (r->scenario->disk_at_once && replica_unreported(r)) {
+        report(r, r->ticket);
         return true;
     }
     if (r->committed_new && !r->scenario->apply_by_hand) {
@@ -511,28 +537,28 @@ static bool settle_one(struct scenario_replica *r)
     return false;
 }
 
-void replica_step(struct scenario_replica *r, struct raft_in *in)
+static void settle(struct scenario_replica *r)
 {
     bool more = true;
 
-    ASSERT(r->raft != NULL);
-    step(r, in);
     while (more) {
         more = settle_one(r);
     }
 }
 
+void replica_step(struct scenario_replica *r, struct raft_in *in)
+{
+    ASSERT(r->raft != NULL);
+    step(r, in);
+    settle(r);
+}
+
 void replica_durable(struct scenario_replica *r, uint64_t ticket)
 {
-    struct raft_in in = {.kind = RAFT_IN_DURABLE, .durable = {.ticket = ticket}};
-
-    if (ticket <= r->durable || r->raft == NULL) {
-        return;
+    if (r->raft != NULL && (ticket > r->durable || (ticket == r->durable && r->relaxed_due))) {
+        report(r, ticket);
+        settle(r);
     }
-    ASSERT(ticket <= r->ticket);
-    writes_do(r, ticket, false);
-    r->durable = ticket;
-    replica_step(r, &in);
 }
 
 /* -- answers to wishes --------------------------------------------------------------------------------- */

@@ -57,6 +57,8 @@ struct scenario_replica {
     struct scenario_write writes[SCENARIO_WRITE_MAX];
     uint32_t write_count;
     uint64_t ticket, durable;    /* last given; last reported */
+    uint64_t log_ticket;         /* of the newest append */
+    bool relaxed_due;            /* an append got a ticket that is durable: to be reported again */
     uint64_t committed, applied; /* as said to the host */
     bool committed_new;          /* something to be applied */
     uint64_t proposals;
@@ -87,7 +89,7 @@ struct scenario {
     struct buf wrong;
     char breach[256]; /* "": none */
     struct raft_options options;
-    bool apply_by_hand, disk_at_once;
+    bool apply_by_hand, disk_at_once, relaxed_at_once;
     struct scenario_replica *replicas[SCENARIO_REPLICA_MAX]; /* by id - 1 */
     struct scenario_flight flights[SCENARIO_FLIGHT_MAX];
     uint32_t flight_count;
@@ -110,6 +112,8 @@ void replica_start(struct scenario_replica *r, uint32_t boot);
 void replica_crash(struct scenario_replica *r);
 /* One event, all its actions, and the application of what they commit. The time is the replica's own. */
 void replica_step(struct scenario_replica *r, struct raft_in *in);
+/* Is there a ticket that the core does not know to be durable? */
+bool replica_unreported(const struct scenario_replica *r);
 /* Tickets up to this one are durable. */
 void replica_durable(struct scenario_replica *r, uint64_t ticket);
 /* Relaxed: everything reported reaches the disk. */

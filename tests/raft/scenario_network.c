@@ -106,7 +106,7 @@ static bool within(uint32_t among, uint64_t id)
 /* Disks and readers of one replica. True: something was done. */
 static bool serve_one(struct scenario_replica *r)
 {
-    bool moved = r->durable < r->ticket;
+    bool moved = replica_unreported(r);
     struct raft_view view;
 
     replica_durable(r, r->ticket);

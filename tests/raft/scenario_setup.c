@@ -83,6 +83,8 @@ static void options(struct scenario *s, const struct words *w)
     for (uint32_t i = 1; i < w->count; i++) {
         if (word_is(w->at[i], "relaxed")) {
             s->options.relaxed = true;
+        } else if (word_is(w->at[i], "relaxed-at-once")) {
+            s->options.relaxed = s->relaxed_at_once = true;
         } else if (word_is(w->at[i], "commit-with-next")) {
             s->options.commit_at_once = false;
         } else if (word_is(w->at[i], "apply-by-hand")) {
