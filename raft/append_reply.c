@@ -28,7 +28,7 @@ static void restarted(struct raft *r, struct raft_peer *p,
 }
 
 /* Numbers of messages wrap around. */
-static bool follows(uint32_t number, uint32_t other)
+static bool newer(uint32_t number, uint32_t other)
 {
     return (int32_t)(number - other) > 0;
 }
@@ -40,7 +40,7 @@ static bool credible(struct raft *r, struct raft_peer *p, const struct raft_mess
         return false;
     }
     if (a->status > RAFT_BUSY || a->match > r->last.index || a->durable > a->match ||
-        a->prev.index > r->last.index || follows(a->sequence, p->sequence) ||
+        a->prev.index > r->last.index || newer(a->sequence, p->sequence) ||
         a->sent_bytes > p->sent_bytes || a->round > r->round) {
         raft_say(r, "append_reply from %" PRIu64 ": impossible, dropped", p->replica_id);
         return false;
@@ -129,7 +129,7 @@ void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
             return;
         }
     }
-    bool late = !follows(a->sequence, p->answered);
+    bool late = !newer(a->sequence, p->answered);
 
     p->round = MAX(p->round, a->round);
     p->answered = late ? p->answered : a->sequence;
