@@ -201,7 +201,7 @@ static void reject(struct raft *r, const struct raft_message *m)
  * leader's commit index covers that once it is of the leader's own term. */
 static void unfence(struct raft *r, const struct raft_message_append *a, uint64_t match)
 {
-    if (r->fenced && a->boot == r->boot && match >= a->commit && r->commit >= a->commit &&
+    if (r->fenced && a->boot == r->boot && match >= a->commit &&
         r->log->term_at(r->context, a->commit) == r->term) {
         raft_say(r, "caught up with %" PRIu64 ": unfenced", r->leader);
         r->fenced = false;

@@ -179,8 +179,8 @@ void raft_votes_count(struct raft *r)
 {
     struct raft_peer *self = raft_peer_find(r, r->replica_id);
 
-    if (r->role == RAFT_CANDIDATE && self && r->hard_durable &&
-        !raft_pends(r, PENDING_HARD_STATE)) {
+    ASSERT(self); /* who campaigns is a member */
+    if (r->role == RAFT_CANDIDATE && r->hard_durable && !raft_pends(r, PENDING_HARD_STATE)) {
         self->granted = true;
     }
     if (raft_quorum(r, granted) == 1) {

@@ -73,8 +73,7 @@ void raft_snapshot_ready(struct raft *r)
     const struct raft_snapshot *s = r->in->snapshot.snapshot;
     struct raft_peer *p = raft_peer_find(r, r->in->snapshot.to);
 
-    if (r->role != RAFT_LEADER || !p || p->state != RAFT_SNAPSHOTTING || !p->asking ||
-        p->want_snapshot) {
+    if (r->role != RAFT_LEADER || !p || p->state != RAFT_SNAPSHOTTING || !p->asking) {
         return;
     }
     p->asking = false;

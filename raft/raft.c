@@ -393,7 +393,7 @@ uint64_t raft_deadline(const struct raft *r)
     if (r->role != RAFT_LEADER) {
         return raft_promotable(r) ? r->election_at_ms : UINT64_MAX;
     }
-    if (r->peer_count == 1 && raft_is_voter(r)) {
+    if (r->peer_count == 1) {
         return UINT64_MAX; /* alone */
     }
     uint64_t at = MIN(r->beat_at_ms, r->quorum_at_ms);

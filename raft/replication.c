@@ -89,7 +89,7 @@ void raft_beat(struct raft *r)
 
         p->send_beat = true;
         p->probing = p->paused = false;
-        if (p->state == RAFT_SNAPSHOTTING && p->replica_id != r->replica_id) {
+        if (p->state == RAFT_SNAPSHOTTING) {
             beat_snapshotting(r, p);
         }
         raft_transfer_drive(r, p);
@@ -230,12 +230,11 @@ bool raft_peer_next(struct raft *r, struct raft_peer *p, struct raft_out *out)
         return true;
     }
     if (p->send_vote) {
+        ASSERT(r->role == RAFT_PRE_CANDIDATE || r->role == RAFT_CANDIDATE);
         p->send_vote = false;
-        if (r->role == RAFT_PRE_CANDIDATE || r->role == RAFT_CANDIDATE) {
-            out->kind = RAFT_OUT_SEND;
-            raft_vote_message(r, p, &out->send.message);
-            return true;
-        }
+        out->kind = RAFT_OUT_SEND;
+        raft_vote_message(r, p, &out->send.message);
+        return true;
     }
     return r->role == RAFT_LEADER && as_leader(r, p, out);
 }

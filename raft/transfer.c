@@ -56,7 +56,7 @@ void raft_retire(struct raft *r)
 {
     struct raft_peer *best = NULL;
 
-    if (r->role != RAFT_LEADER || raft_is_voter(r) || r->configuration_index[LATEST] > r->commit) {
+    if (raft_is_voter(r) || r->configuration_index[LATEST] > r->commit) {
         return;
     }
     for (uint32_t i = 0; i < r->peer_count; i++) {
