@@ -4,7 +4,8 @@
  *          has to be a leader within 5 election time-outs, clients have to be served, and all members of the configuration
  *          have to be equal, durable and done with changes soon after.
  * STAGES   LEADER: exactly one claims, and serves. CLIENTS: one write and one read since the heal. REST: clients are
- *          quiet; nothing differs any more. END: the logs are compared whole.
+ *          quiet; nothing differs any more; the logs are compared whole. STEADY: nobody disturbs a leader whom nothing
+ *          is wrong with.
  * OWNER    The world.
  * FAILURE  The law `liveness`.
  */
@@ -14,6 +15,7 @@ enum {
     LEADER_ELECTIONS = 5,
     REST_ELECTIONS = 20,
     CANCEL_ELECTIONS = 10,
+    STEADY_ELECTIONS = 4,
     ENTRY_US = 20000, /* time that an entry behind may take: round trips with small windows */
     CALM_DELAY_US = 500,
     CALM_SYNC_US = 500,
@@ -215,6 +217,14 @@ static void compare_logs(struct world *w)
     }
 }
 
+static uint64_t term_of(const struct world_node *n)
+{
+    struct raft_view v;
+
+    raft_view(n->host->raft, &v);
+    return v.term;
+}
+
 static void advance(struct world *w, struct world_node *leader)
 {
     switch (w->stage) {
@@ -231,8 +241,22 @@ static void advance(struct world *w, struct world_node *leader)
         break;
     case STAGE_REST:
         if (leader != NULL && rests(w, leader)) {
-            w->stage = STAGE_END;
+            w->stage = STAGE_STEADY;
+            w->steady_us = w->now_us;
+            w->steady_id = leader->id;
+            w->steady_term = term_of(leader);
             compare_logs(w);
+        }
+        break;
+    case STAGE_STEADY:
+        if (leader == NULL || leader->id != w->steady_id || term_of(leader) != w->steady_term) {
+            describe(w);
+            check_fail(w->check, "liveness",
+                       "%" PRIu64 " led term %" PRIu64 " and was deposed without a reason",
+                       w->steady_id, w->steady_term);
+        }
+        if (w->now_us - w->steady_us > elections_us(w, STEADY_ELECTIONS)) {
+            w->stage = STAGE_END;
         }
         break;
     case STAGE_TROUBLE:
@@ -258,12 +282,13 @@ static uint64_t bytes_us(const struct world *w)
 void end_poll(struct world *w)
 {
     static const char *const waits[] = {"trouble", "a leader that serves",
-                                        "clients that are answered", "all members to be equal"};
+                                        "clients that are answered", "all members to be equal",
+                                        "nothing to happen"};
     struct world_node *leader = serving(w);
     uint64_t since_us = w->now_us - w->heal_us, limit_us = elections_us(w, LEADER_ELECTIONS);
 
     if (w->stage > STAGE_LEADER) {
-        limit_us += elections_us(w, REST_ELECTIONS) + bytes_us(w);
+        limit_us += elections_us(w, REST_ELECTIONS + STEADY_ELECTIONS) + bytes_us(w);
     }
     advance(w, leader);
     if (w->stage == STAGE_END) {

@@ -75,7 +75,14 @@ struct world_record {
     const struct raft_configuration *configuration;
 };
 
-enum world_stage { STAGE_TROUBLE, STAGE_LEADER, STAGE_CLIENTS, STAGE_REST, STAGE_END };
+enum world_stage {
+    STAGE_TROUBLE,
+    STAGE_LEADER,
+    STAGE_CLIENTS,
+    STAGE_REST,
+    STAGE_STEADY,
+    STAGE_END
+};
 
 struct world {
     const struct world_options *options;
@@ -101,7 +108,8 @@ struct world {
     uint64_t value_last;
 
     enum world_stage stage;
-    uint64_t heal_us, leader_us;
+    uint64_t heal_us, leader_us, steady_us;
+    uint64_t steady_id, steady_term;      /* who led when all was at rest */
     uint64_t writes_before, reads_before; /* the heal */
     bool cancelled;
 };
