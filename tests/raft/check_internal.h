@@ -225,6 +225,7 @@ struct node *tree_common(struct node *a, struct node *b);
 
 /* -- check_member.c: configurations ---------------------------------------------------------------------- */
 
+/* The same members with the same roles, priorities, first contacts. */
 bool member_same(const struct raft_configuration *a, const struct raft_configuration *b);
 uint8_t member_roles(const struct raft_configuration *c, uint64_t replica_id);
 /* A majority of the voters, and of the outgoing ones when there are any, for whom yes() is true. */

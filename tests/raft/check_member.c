@@ -10,14 +10,21 @@
  */
 #include "tests/raft/check_internal.h"
 
-uint8_t member_roles(const struct raft_configuration *c, uint64_t replica_id)
+static const struct raft_member *member_of(const struct raft_configuration *c, uint64_t replica_id)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         if (c->members[i].replica_id == replica_id) {
-            return c->members[i].roles;
+            return &c->members[i];
         }
     }
-    return 0;
+    return NULL;
+}
+
+uint8_t member_roles(const struct raft_configuration *c, uint64_t replica_id)
+{
+    const struct raft_member *m = member_of(c, replica_id);
+
+    return m ? m->roles : 0;
 }
 
 /* Who has one of the roles `from` in `a` has the role `to` in `b`. */
@@ -45,7 +52,11 @@ bool member_same(const struct raft_configuration *a, const struct raft_configura
         return false;
     }
     for (uint32_t i = 0; i < a->count; i++) {
-        if (a->members[i].roles != member_roles(b, a->members[i].replica_id)) {
+        const struct raft_member *m = &a->members[i];
+        const struct raft_member *n = member_of(b, m->replica_id);
+
+        if (!n || m->roles != n->roles || m->priority != n->priority ||
+            m->start_anew != n->start_anew) {
             return false;
         }
     }
