@@ -140,7 +140,7 @@ void raft_recv_append_reply(struct raft *r, const struct raft_message *m)
         refused(r, p, a, late);
     } else if (p->state == RAFT_REPLICATE && !late) {
         raft_say(r, "append_reply from %" PRIu64 ": busy", p->replica_id);
-        p->sent = p->match;
+        raft_progress_replicate(r, p); /* what is under way will be answered alike: late */
         p->paused = true;
     }
 }
