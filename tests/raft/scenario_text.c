@@ -186,6 +186,9 @@ static void print_member(struct buf *out, const struct raft_member *m)
         print(out, "%s%s%s", m->roles & RAFT_VOTER ? "v" : "", m->roles & RAFT_OUTGOING ? "o" : "",
               m->roles & RAFT_LEARNER ? "l" : "");
     }
+    if (m->start_anew) {
+        print(out, "a");
+    }
     if (m->priority != 0) {
         print(out, "p%u", m->priority);
     }
