@@ -30,7 +30,7 @@ static void fill_in(struct single *s, struct raft_start *start)
 
     s->options = start->options ? *start->options : options_default;
     start->options = &s->options;
-    start->log = single_log_functions();
+    start->log = start->log ? start->log : single_log_functions();
     start->context = &s->log;
     start->replica_id = start->replica_id ? start->replica_id : 1;
     start->boot = MAX(start->boot, 1);
@@ -326,7 +326,7 @@ static void make_room(struct single *s, const struct raft_in *in)
     bool first = (void *)s->raft == s->memory[0];
 
     ASSERT(room >= 1 && room <= RAFT_MEMBER_MAX);
-    if (room <= raft_member_max(s->raft) && !s->restless) {
+    if (s->cramped || (room <= raft_member_max(s->raft) && !s->restless)) {
         return;
     }
     room = MAX(room, raft_member_max(s->raft));

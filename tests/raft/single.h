@@ -34,6 +34,7 @@ struct single {
     struct raft_options options;
     struct single_log log;
     bool restless; /* moves to other memory before each step */
+    bool cramped;  /* makes no room for members */
     bool relaxed;  /* appends get a ticket that is durable already */
 
     uint64_t now_ms;
@@ -54,7 +55,7 @@ struct single {
     uint64_t memory[2][SINGLE_WORDS];
 };
 
-/* Starts with this log (start->start, then the runs). What start leaves 0 or NULL is filled in: options, replica 1,
+/* Starts with this log (start->start, then the runs). What start leaves 0 or NULL is filled in: options, log, replica 1,
  * boot 1, member_max for the configurations, commit, last. `restless` and `relaxed` (by the options) are set, too. */
 void single_init(struct single *s, const struct raft_start *start, const struct raft_bound *runs,
                  uint32_t run_count);

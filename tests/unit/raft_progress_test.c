@@ -87,3 +87,79 @@ TEST(a_busy_follower_gets_nothing_before_the_next_beat)
     const struct raft_message *again = single_sent(s, RAFT_APPEND, 2);
     CHECK(again && again->append.prev.index == 1 && again->append.span.runs[0].index == 3);
 }
+
+static void refuse_all(struct single *s, uint64_t from)
+{
+    const struct raft_message_append *a = &s->newest[from];
+
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = from,
+                                             .reply = {.status = RAFT_REJECTED,
+                                                       .boot = 1,
+                                                       .sequence = a->sequence,
+                                                       .sent_bytes = a->sent_bytes,
+                                                       .prev = {s->view.last.index, s->term}}});
+}
+
+/* Its log was not empty in this term, whatever it says now: nothing is begun anew. */
+TEST(a_member_that_has_entries_gets_no_snapshot_to_start_with)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+
+    c.members[1].start_anew = true;
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    single_propose(s, 1);
+    refuse_all(s, 2);
+    CHECK(!single_find(s, RAFT_OUT_SNAPSHOT));
+    CHECK_EQ(peer(s, 0).state, RAFT_REPLICATE);
+    CHECK_EQ(single_sent(s, RAFT_APPEND, 2)->append.prev.index, 1);
+}
+
+TEST(a_member_that_starts_anew_gets_a_snapshot_of_a_log_that_is_whole)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_bound runs[] = {{5, 1}};
+
+    c.members[1].start_anew = true;
+    single_init(s, &(struct raft_start){.configuration = &c}, runs, COUNT_OF(runs));
+    single_elect(s);
+    refuse_all(s, 3);
+    CHECK(!single_find(s, RAFT_OUT_SNAPSHOT));
+    const struct raft_message_append *a = &s->newest[2];
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = 2,
+                                             .reply = {.status = RAFT_REJECTED,
+                                                       .boot = 1,
+                                                       .sequence = a->sequence,
+                                                       .prev = a->prev}});
+    CHECK(single_find(s, RAFT_OUT_SNAPSHOT));
+    CHECK_EQ(peer(s, 0).state, RAFT_SNAPSHOTTING);
+}
+
+static enum raft_read gone(const void *context, uint64_t prev, uint32_t bytes_max,
+                           struct raft_span *out)
+{
+    (void)context;
+    (void)prev;
+    (void)bytes_max;
+    (void)out;
+    return RAFT_READ_GONE;
+}
+
+/* The host's log may start later before RAFT_IN_LOG_START says so. */
+TEST(a_follower_of_what_is_gone_gets_a_snapshot)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_log log = *single_log_functions();
+
+    log.after = gone;
+    single_init(s, &(struct raft_start){.configuration = &c, .log = &log}, NULL, 0);
+    single_lead(s);
+    single_propose(s, 1);
+    CHECK_EQ(single_count(s, RAFT_OUT_SNAPSHOT), 2);
+    CHECK_EQ(peer(s, 0).state, RAFT_SNAPSHOTTING);
+}

@@ -1,0 +1,85 @@
+/* tests/unit/raft_snapshot_test.c: snapshots that nobody asked for, or that come where there is no room. */
+#include "raft/raft.h"
+#include "tests/harness/test.h"
+#include "tests/raft/single.h"
+
+static struct single *started(struct arena *arena)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    return s;
+}
+
+static void give(struct single *s, uint64_t to, const struct raft_snapshot *snapshot)
+{
+    single_step(s, &(struct raft_in){.kind = RAFT_IN_SNAPSHOT,
+                                     .snapshot = {.to = to, .snapshot = snapshot}});
+}
+
+TEST(a_snapshot_that_nobody_asked_for_is_not_sent)
+{
+    struct single *s = started(arena);
+    struct raft_snapshot snapshot = {.bound = {1, 1}, .configuration = single_voters(3)};
+
+    give(s, 2, &snapshot); /* not the leader */
+    CHECK_EQ(s->out_count, 0);
+    single_lead(s);
+    give(s, 2, &snapshot); /* it needs none */
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
+    give(s, 9, &snapshot); /* nobody */
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
+}
+
+/* The log starts at 9, and replica 2 is in the middle of nowhere. */
+TEST(a_snapshot_is_sent_once_for_each_time_it_was_asked_for)
+{
+    struct single *s = started(arena);
+    struct raft_snapshot snapshot = {.bound = {9, 1}, .configuration = single_voters(3)};
+
+    single_lead(s);
+    single_propose(s, 8);
+    single_durable(s, s->ticket);
+    single_acked(s, 3);
+    CHECK_EQ(s->view.commit, 9);
+    single_log_start_at(&s->log, snapshot.bound);
+    single_step(s, &(struct raft_in){.kind = RAFT_IN_LOG_START, .log_start.start = snapshot.bound});
+    CHECK(!single_find(s, RAFT_OUT_SNAPSHOT)); /* it was sent all of that */
+    const struct raft_message_append *a = &s->newest[2];
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = 2,
+                                             .reply = {.status = RAFT_REJECTED,
+                                                       .boot = 1,
+                                                       .sequence = a->sequence,
+                                                       .prev = {9, 1}}});
+    CHECK_EQ(single_find(s, RAFT_OUT_SNAPSHOT)->snapshot.to, 2);
+    give(s, 2, NULL);
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0) && !single_find(s, RAFT_OUT_SNAPSHOT));
+    give(s, 2, &snapshot); /* too late: it is asked for again first */
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
+    single_time(s, s->now_ms + s->options.beat_ms);
+    CHECK_EQ(single_find(s, RAFT_OUT_SNAPSHOT)->snapshot.to, 2);
+    give(s, 2, &snapshot);
+    CHECK(single_sent(s, RAFT_SNAPSHOT, 2)->install.snapshot == &snapshot);
+    give(s, 2, &snapshot);
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
+}
+
+TEST(a_snapshot_with_more_members_than_there_is_room_for_is_dropped)
+{
+    struct single *s = started(arena);
+    struct raft_snapshot snapshot = {.bound = {9, 1}, .configuration = single_voters(4)};
+    struct raft_message m = {.kind = RAFT_SNAPSHOT, .term = 1, .from = 2};
+
+    m.install.snapshot = &snapshot;
+    s->cramped = true;
+    single_receive(s, &m);
+    CHECK(!single_find(s, RAFT_OUT_INSTALL));
+    CHECK_EQ(s->view.commit, 0);
+    s->cramped = false;
+    single_receive(s, &m);
+    CHECK(single_find(s, RAFT_OUT_INSTALL) != NULL);
+    CHECK_EQ(s->view.commit, 9);
+    CHECK_EQ(raft_member_max(s->raft), 4);
+}
