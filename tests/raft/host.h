@@ -203,9 +203,14 @@ bool host_compact(struct host *h, bool all, uint64_t now_ms);
 /* Writes the commit index down (H7: a start may know it). */
 void host_note_commit(struct host *h);
 
-/* Answers RAFT_OUT_FETCH by reading the log, or with RAFT_READ_NONE when `fail`. */
-void host_fetched(struct host *h, uint64_t to, uint64_t after, uint32_t bytes_max, bool fail,
-                  uint64_t now_ms);
+/* What RAFT_OUT_FETCH asks for. */
+struct host_fetch {
+    uint64_t to, after;
+    uint32_t bytes_max;
+};
+
+/* Answers it by reading the log, or with RAFT_READ_NONE when `fail`. */
+void host_fetched(struct host *h, const struct host_fetch *f, bool fail, uint64_t now_ms);
 /* Answers RAFT_OUT_SNAPSHOT with host_snapshot_at(index), NULL when that is none. */
 void host_snapshot(struct host *h, uint64_t to, uint64_t index, uint64_t now_ms);
 

@@ -435,18 +435,17 @@ void host_note_commit(struct host *h)
     }
 }
 
-void host_fetched(struct host *h, uint64_t to, uint64_t after_index, uint32_t bytes_max, bool fail,
-                  uint64_t now_ms)
+void host_fetched(struct host *h, const struct host_fetch *f, bool fail, uint64_t now_ms)
 {
     struct raft_in in = {.kind = RAFT_IN_FETCHED, .now_ms = now_ms};
-    bool known = after_index < h->log.base->raft.bound.index ||
-                 host_log_is_bound(&h->log, after_index); /* or it was cut off meanwhile */
+    bool known = f->after < h->log.base->raft.bound.index ||
+                 host_log_is_bound(&h->log, f->after); /* or it was cut off meanwhile */
 
-    in.fetched.to = to;
-    in.fetched.after = after_index;
+    in.fetched.to = f->to;
+    in.fetched.after = f->after;
     in.fetched.result = RAFT_READ_NONE;
     if (!fail && known) {
-        in.fetched.result = host_log_read(&h->log, after_index, bytes_max, true, &in.fetched.span);
+        in.fetched.result = host_log_read(&h->log, f->after, f->bytes_max, true, &in.fetched.span);
     }
     host_step(h, &in);
 }

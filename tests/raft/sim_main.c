@@ -24,10 +24,17 @@ struct options {
     bool one, trace, totals;
 };
 
+/* The most of something, and the seed that had it. */
+struct most {
+    double value;
+    uint64_t seed;
+};
+
 /* What the child tells the parent. */
 struct progress {
     uint64_t seed, passed, simulated_ms;
-    bool finished; /* all seeds; what fails then is the leak check */
+    struct most leader, rest; /* in election time-outs after the heal */
+    bool finished;            /* all seeds; what fails then is the leak check */
     struct world_totals totals;
 };
 
@@ -75,6 +82,13 @@ static void add_totals(struct world_totals *to, const struct world_totals *more)
     memcpy(to, sum, sizeof(*to));
 }
 
+static void take_most(struct most *m, double value, uint64_t seed)
+{
+    if (value > m->value) {
+        *m = (struct most){value, seed};
+    }
+}
+
 static void play_seed(const struct options *o, uint64_t seed, struct progress *shared)
 {
     struct world_result result, again;
@@ -94,11 +108,15 @@ static void play_seed(const struct options *o, uint64_t seed, struct progress *s
         }
     }
     if (o->one) {
-        printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " steps, %" PRIu64 " ms\n", seed,
-               result.hash, result.totals.events, result.simulated_ms);
+        printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " steps, %" PRIu64
+               " ms; after the heal a leader in %" PRIu64 " ms, at rest in %" PRIu64 " ms\n",
+               seed, result.hash, result.totals.events, result.simulated_ms, result.leader_ms,
+               result.rest_ms);
     }
     shared->passed++;
     shared->simulated_ms += result.simulated_ms;
+    take_most(&shared->leader, (double)result.leader_ms / result.election_ms, seed);
+    take_most(&shared->rest, (double)result.rest_ms / result.election_ms, seed);
     add_totals(&shared->totals, &result.totals);
 }
 
@@ -248,6 +266,9 @@ int main(int argc, char **argv)
 
     if (o.totals) {
         print_totals(&shared->totals);
+        printf("after the heal the slowest leader took %.1f election time-outs (seed %" PRIu64
+               "), the slowest rest %.1f (seed %" PRIu64 ")\n",
+               shared->leader.value, shared->leader.seed, shared->rest.value, shared->rest.seed);
     }
     printf("%.2f simulated hours in %.1f CPU seconds: %.0f times faster than time\n", hours, cpu,
            cpu > 0 ? hours * 3600 / cpu : 0);

@@ -323,6 +323,15 @@ static void answer_snapshot(struct world *w, struct world_node *n, uint64_t to)
                   node_now_ms(w, n));
 }
 
+static void answer_fetch(struct world *w, struct world_node *n, const struct world_event *e)
+{
+    struct host_fetch f = {.to = e->a, .after = e->b, .bytes_max = (uint32_t)e->c};
+
+    w->totals.cold_reads++;
+    host_fetched(n->host, &f, sim_random_chance(&w->clock, w->profile.fetch_fail_ppm),
+                 node_now_ms(w, n));
+}
+
 void node_event(struct world *w, struct world_node *n, const struct world_event *e)
 {
     uint64_t now_ms = node_now_ms(w, n);
@@ -343,9 +352,7 @@ void node_event(struct world *w, struct world_node *n, const struct world_event 
         host_apply(n->host, n->host->commit, now_ms);
         break;
     case EVENT_FETCH:
-        w->totals.cold_reads++;
-        host_fetched(n->host, e->a, e->b, (uint32_t)e->c,
-                     sim_random_chance(&w->clock, w->profile.fetch_fail_ppm), now_ms);
+        answer_fetch(w, n, e);
         break;
     case EVENT_SNAPSHOT:
         answer_snapshot(w, n, e->a);

@@ -264,6 +264,9 @@ void world_run(const struct world_options *options, struct world_result *out)
     w->totals.committed = totals.committed;
     out->hash = w->hash;
     out->simulated_ms = world_ms(w);
+    out->election_ms = w->profile.raft.election_ms;
+    out->leader_ms = (w->leader_us - w->heal_us) / 1000;
+    out->rest_ms = (w->now_us - w->heal_us) / 1000;
     out->totals = w->totals;
     end(w);
     mem_free(w);
