@@ -28,7 +28,7 @@ static const struct hard_op *hard_op(const struct replica *r, size_t at)
 
 uint64_t disk_ticket_of_term(const struct replica *r, uint32_t term)
 {
-    if (r->term_durable >= term) {
+    if (MAX(r->term_durable, r->term_log) >= term) {
         return 0;
     }
     for (size_t i = 0; i < r->hard_ops.len; i++) {
@@ -225,8 +225,11 @@ static void start_reset(struct replica *r, const struct raft_start *start)
     r->knows_initial = start->configuration->count > 0; /* an installation may be undone */
     r->role = RAFT_FOLLOWER;
     r->boot = start->boot;
-    r->term = r->role_term = r->term_durable = start->term;
-    r->vote = r->vote_durable = start->vote;
+    r->term_durable = start->term;
+    r->vote_durable = start->vote;
+    r->term_log = start->last.term; /* a log may be durable before the term it is of */
+    r->term = r->role_term = MAX(start->term, start->last.term);
+    r->vote = r->term > start->term ? 0 : start->vote;
     r->leader = 0;
     r->served_term = 0;
     r->transfers = 0;

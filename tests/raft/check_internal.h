@@ -76,7 +76,7 @@ struct replica {
     struct vec log_ops;      /* struct log_op, oldest first: not durable yet */
     struct vec lost;         /* struct node *: ends of logs that were durable by ticket, and went */
     struct node *fence_need; /* what it must have before it votes again */
-    uint32_t term_durable;
+    uint32_t term_durable, term_log;
     uint64_t vote_durable;
     struct vec hard_ops; /* struct hard_op */
     uint64_t ticket_last, ticket_last_log, ticket_durable;
