@@ -54,7 +54,7 @@ bool raft_hear_leader(struct raft *r, const struct raft_message *m)
 }
 
 /* What follows our log start is not older than it: that is committed. */
-static bool runs_grow(const struct raft *r, const struct raft_message *m)
+static bool well_formed(const struct raft *r, const struct raft_message *m)
 {
     struct raft_bound before = m->append.prev;
 
@@ -214,7 +214,7 @@ void raft_recv_append(struct raft *r, const struct raft_message *m)
     const struct raft_message_append *a = &m->append;
     uint32_t run_count = a->span.run_count;
 
-    if (!runs_grow(r, m) || !configurations_fit(r)) {
+    if (!well_formed(r, m) || !configurations_fit(r)) {
         raft_say(r, "append from %" PRIu64 ": malformed, dropped", m->from);
         return;
     }

@@ -31,7 +31,7 @@ void raft_configuration_enter(const struct raft_configuration *from,
                               const struct raft_configuration *target,
                               struct raft_configuration *out);
 
-/* What a joint configuration becomes: C_new, or with `back` C_old. In C_old the learners stay what they are and
- * members of C_new alone are gone. */
+/* What a joint configuration becomes: C_new, or with `back` C_old. In C_old the learners stay what they are;
+ * voters of C_new alone are gone, those too that were learners before. */
 void raft_configuration_leave(const struct raft_configuration *joint, bool back,
                               struct raft_configuration *out);

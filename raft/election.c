@@ -46,23 +46,9 @@ void raft_election_reset(struct raft *r)
     r->election_at_ms = r->now_ms + election_ms + from + next_random(r) % (to - from);
 }
 
-/* A voter of the configuration before counts as one until the newest is committed: it may be the only one that has the
- * newest, and then it refuses its vote to all others (thesis 4.2.2). */
-static bool may_lead(const struct raft *r)
-{
-    for (uint32_t i = 0; i < r->peer_count; i++) {
-        const struct raft_peer *p = &r->peers[i];
-
-        if (p->replica_id == r->replica_id) {
-            return ((p->roles[LATEST] | p->roles[PREVIOUS]) & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
-        }
-    }
-    return false;
-}
-
 bool raft_promotable(const struct raft *r)
 {
-    return may_lead(r) && !r->fenced && r->term < RAFT_TERM_MAX;
+    return raft_may_lead(r) && !r->fenced && r->term < RAFT_TERM_MAX;
 }
 
 bool raft_sticky(const struct raft *r)

@@ -77,10 +77,10 @@ void raft_snapshot_ready(struct raft *r)
         return;
     }
     p->asking = false;
-    if (!s) {
+    if (!s || s->bound.index < r->start.index) {
         return; /* asked again with the next beat */
     }
-    ASSERT(s->bound.index >= r->start.index && s->bound.index <= r->commit);
+    ASSERT(s->bound.index <= r->commit);
     p->sent = s->bound.index;
     p->snapshot_at_ms = r->now_ms;
     p->send_install = true;
@@ -90,6 +90,8 @@ void raft_log_start(struct raft *r)
 {
     struct raft_bound start = r->in->log_start.start;
 
-    ASSERT(start.index >= r->start.index && start.index <= r->commit);
-    r->start = start;
+    ASSERT(start.index <= r->commit);
+    if (start.index > r->start.index) {
+        r->start = start;
+    }
 }

@@ -21,11 +21,11 @@ struct raft_peer *raft_peer_find(struct raft *r, uint64_t replica_id)
     return NULL;
 }
 
-static uint8_t own_roles(const struct raft *r)
+static uint8_t own_roles(const struct raft *r, int which)
 {
     for (uint32_t i = 0; i < r->peer_count; i++) {
         if (r->peers[i].replica_id == r->replica_id) {
-            return r->peers[i].roles[LATEST];
+            return r->peers[i].roles[which];
         }
     }
     return 0;
@@ -33,7 +33,12 @@ static uint8_t own_roles(const struct raft *r)
 
 bool raft_is_voter(const struct raft *r)
 {
-    return (own_roles(r) & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
+    return (own_roles(r, LATEST) & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
+}
+
+bool raft_may_lead(const struct raft *r)
+{
+    return ((own_roles(r, LATEST) | own_roles(r, PREVIOUS)) & (RAFT_VOTER | RAFT_OUTGOING)) != 0;
 }
 
 bool raft_joint(const struct raft *r)

@@ -12,6 +12,7 @@
  */
 #include "raft/raft_internal.h"
 
+/* What was sent before counts as answered, so answers to it are late. */
 static void nothing_in_flight(struct raft_peer *p)
 {
     p->answered = p->sequence;

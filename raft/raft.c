@@ -69,7 +69,6 @@ struct raft *raft_init(void *memory, const struct raft_start *s)
     ASSERT(s->replica_id != 0 && s->boot > 0 && s->term <= RAFT_TERM_MAX);
     ASSERT(s->last.index >= s->start.index && s->commit >= s->start.index &&
            s->commit <= s->last.index);
-    ASSERT(s->last.term <= s->term);
     ASSERT(!s->fenced || s->options->relaxed);
     memset(r, 0, raft_size(s->member_max));
     r->options = s->options;
@@ -78,8 +77,8 @@ struct raft *raft_init(void *memory, const struct raft_start *s)
     r->trace = s->trace;
     r->replica_id = s->replica_id;
     r->boot = s->boot;
-    r->term = s->term;
-    r->vote = s->vote;
+    r->term = MAX(s->term, s->last.term);
+    r->vote = s->last.term > s->term ? 0 : s->vote;
     r->random = s->seed;
     r->now_ms = s->now_ms;
     r->member_max = (uint8_t)s->member_max;

@@ -34,8 +34,8 @@
  *   H5  After a failed write or sync nothing that was waiting for it is sent, it is never tried again, and the
  *       replica gets RAFT_IN_HALT.
  *   H6  Entries are whole: truncation, snapshots and log starts are at bounds.
- *   H7  At a start the host gives what was durable at least: hard state, log, configurations; `boot` is larger than at
- *       any start before.
+ *   H7  At a start the host gives what is durable now: hard state, log, configurations. What it found and does not
+ *       know to be durable (a page cache, after a kill) it syncs first. `boot` is larger than at any start before.
  *   H8  An INSTALL is one atomic unit: after a crash all of it is there or nothing of it.
  *
  * OWNER    One core; no function may be called from two threads at a time. Time is any monotone count of
@@ -83,8 +83,8 @@ struct raft_member {
     uint64_t replica_id;
     uint8_t roles;    /* enum raft_member_role, a set; never 0, never VOTER and LEARNER both */
     uint8_t priority; /* the highest of a group campaign first; the others later */
-    bool
-        start_anew; /* a first contact with an empty log gets a snapshot, not the log from its beginning */
+    /* A first contact with an empty log gets a snapshot, not the log from its beginning. */
+    bool start_anew;
 };
 
 /* Joint when a member is RAFT_OUTGOING: then both majorities decide (paper section 6). Sorted by nothing. */
@@ -136,9 +136,8 @@ struct raft_message_append {
     uint64_t commit;     /* leader's commit_index */
     uint64_t round;      /* of the read barrier; answered as it is */
     uint64_t sent_bytes; /* to this replica in this term, with this message; answered as it is */
-    uint32_t
-        sequence; /* number of this message to this replica in this term, from 1; answered as it is */
-    uint32_t boot; /* of the receiver, as the leader knows it; 0: not yet heard from */
+    uint32_t sequence;   /* of messages to this replica in this term, from 1; answered as it is */
+    uint32_t boot;       /* of the receiver, as the leader knows it; 0: not yet heard from */
 };
 
 enum raft_append_status {
@@ -217,7 +216,7 @@ struct raft_options {
     uint32_t window_bytes;     /* in flight to one follower */
     uint32_t window_messages;
     bool
-        commit_at_once; /* followers get a new commit index in a message of its own, not with the next one */
+        commit_at_once; /* a new commit index goes to followers at once, not with the next append */
     /* Opt-in: an append may get a ticket that is durable already, although its bytes are not (H2 is given up for
      * appends without a configuration, never for hard states, snapshots and appends with one: a group of one that has
      * forgotten its new members would go on without them. RAFT_IN_DURABLE still follows). A replica that starts after an
@@ -235,17 +234,23 @@ struct raft_start {
     uint64_t seed; /* of the jitter; differs by replica and start */
     uint64_t now_ms;
     uint32_t boot; /* >= 1 (H7) */
-    uint32_t term; /* hard state; 0 at the very first */
+    /* Hard state; 0 at the very first. When the log ends in a later term (a torn write kept the append and lost the hard
+     * state), that is the term, without a vote: nothing that named it has left. */
+    uint32_t term;
     uint64_t vote;
     struct raft_bound start; /* the log holds what follows; {0, 0}: it holds everything */
     struct raft_bound last;  /* == start: it holds nothing */
-    uint64_t commit;         /* start.index at least: what is known to be committed */
+    /* What is known to be committed in this very log; start.index at least. A hint that is kept must not be durable
+     * before the append that it speaks of. */
+    uint64_t commit;
     /* Newest configuration in the log or snapshot, and the one before it (as newest when there is none): the rest
      * is committed. count 0: a replica that waits to be told. */
     const struct raft_configuration *configuration, *previous;
     uint64_t configuration_index, previous_index;
     uint32_t member_max; /* room; at least what the two configurations need together */
-    bool fenced;         /* relaxed only: the last end was not clean, or it was fenced then */
+    /* Relaxed only: the last end was not clean, or it was fenced then. The only voter of a group without others is not
+     * fenced in spite of it; one with learners is, until RAFT_IN_UNFENCE: they may have more. */
+    bool fenced;
 };
 
 struct raft;
@@ -266,22 +271,26 @@ struct raft *raft_move(struct raft *r, void *memory, uint32_t member_max);
 
 /* -- what happens ------------------------------------------------------------------------------------------ */
 
+/* FETCH and SNAPSHOT are each answered once, at worst by "not now": until then nothing more goes to that replica. What
+ * a host works out beside the core may be out of date when it is stepped: then it is ignored. After RAFT_IN_HALT and
+ * RAFT_OUT_FATAL nothing is answered any more: the host fails what waits. */
 enum raft_in_kind {
-    RAFT_IN_TIME,      /* only that it is now_ms; due at raft_deadline() */
-    RAFT_IN_RECV,      /* a message has come */
-    RAFT_IN_PROPOSE,   /* entries to be appended; answered by APPEND or REFUSED */
-    RAFT_IN_DURABLE,   /* all up to a ticket is durable */
-    RAFT_IN_FETCHED,   /* the answer to RAFT_OUT_FETCH */
-    RAFT_IN_SNAPSHOT,  /* the answer to RAFT_OUT_SNAPSHOT */
-    RAFT_IN_LOG_START, /* the log starts later now (retention, compaction into a snapshot) */
-    RAFT_IN_APPLIED, /* the state machine has applied up to an index; needed until RAFT_OUT_SERVE only */
-    RAFT_IN_CHANGE, /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
-    RAFT_IN_CANCEL, /* give the change up: back to the voters before it, if that is still possible */
+    RAFT_IN_TIME,     /* only that it is now_ms; due at raft_deadline() */
+    RAFT_IN_RECV,     /* a message has come */
+    RAFT_IN_PROPOSE,  /* entries to be appended; answered by APPEND or REFUSED */
+    RAFT_IN_DURABLE,  /* all up to a ticket is durable */
+    RAFT_IN_FETCHED,  /* the answer to RAFT_OUT_FETCH */
+    RAFT_IN_SNAPSHOT, /* the answer to RAFT_OUT_SNAPSHOT; NULL while one is on its way there */
+    RAFT_IN_LOG_START, /* the log starts later now; stepped before anything else that sees the new log */
+    RAFT_IN_APPLIED,  /* the state machine has applied up to here; needed until RAFT_OUT_SERVE */
+    RAFT_IN_CHANGE,   /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
+    RAFT_IN_CANCEL,   /* give the change up, if that is still possible */
     RAFT_IN_TRANSFER, /* make this replica the leader; answered by RAFT_OUT_TRANSFER */
     RAFT_IN_BARRIER,  /* answered by RAFT_OUT_BARRIER (thesis 6.4) */
     RAFT_IN_CAMPAIGN, /* do not wait for the election time-out: a new group's first leader */
     RAFT_IN_PEER,     /* the host's failure detector on the node of a replica */
-    RAFT_IN_UNFENCE, /* an operator's word: lead or vote in spite of an unclean start. May lose what was acked */
+    RAFT_IN_UNFENCE, /* an operator's word: vote and lead in spite of an unclean start. What was acknowledged
+                          may be lost, and replicas that have more committed will halt (FATAL) */
     RAFT_IN_HALT, /* the log has failed (H5): for ever silent */
 };
 
@@ -329,20 +338,18 @@ struct raft_in {
             uint64_t index;
         } applied;
         struct {
-            const struct raft_configuration
-                *target; /* no OUTGOING; ids that it lacks are removed */
+            /* No OUTGOING; ids that it lacks are removed. */
+            const struct raft_configuration *target;
         } change;
         struct {
             uint64_t to;
         } transfer;
         struct {
-            uint64_t
-                ticket; /* of the asker, growing: an answer holds for all up to the one it names */
+            uint64_t ticket; /* of the asker, growing: an answer holds for all up to it */
         } barrier;
         struct {
             uint64_t replica_id;
-            bool
-                alive; /* true: a leader counts it as heard; false: who follows it campaigns soon */
+            bool alive; /* true: a leader counts it as heard; false: its followers campaign soon */
         } peer;
     };
 };
@@ -377,9 +384,9 @@ enum raft_out_kind {
     RAFT_OUT_APPEND,  /* cut the log to `from` if that is not its end, append, then raft_ticket() */
     RAFT_OUT_INSTALL, /* the log and the state become the snapshot's, then raft_ticket() (H8) */
     RAFT_OUT_SEND, /* send the message when the ticket is durable; with entries, the host adds their bytes */
-    RAFT_OUT_FETCH,         /* read what follows a bound; RAFT_IN_FETCHED */
-    RAFT_OUT_SNAPSHOT,      /* make a snapshot for a replica; RAFT_IN_SNAPSHOT */
-    RAFT_OUT_COMMIT,        /* entries up to here are committed: apply them */
+    RAFT_OUT_FETCH,    /* read what follows a bound; RAFT_IN_FETCHED */
+    RAFT_OUT_SNAPSHOT, /* make a snapshot for a replica; RAFT_IN_SNAPSHOT */
+    RAFT_OUT_COMMIT, /* entries up to here are committed: apply them. Not all may be durable here yet */
     RAFT_OUT_CONFIGURATION, /* another one is in force, or the one in force is committed now */
     RAFT_OUT_SERVE,         /* this leader may answer for the group from now on, in this term */
     RAFT_OUT_BARRIER, /* reads at `index` are linearizable for all barriers up to the ticket, or not */
@@ -388,7 +395,7 @@ enum raft_out_kind {
     RAFT_OUT_REFUSED,  /* the proposal was not taken */
     RAFT_OUT_UNFENCED, /* the replica has caught up: it votes again; the host clears its mark */
     RAFT_OUT_SUSPECT,  /* a replica lost what it had said to be durable: somebody broke H2 or H7 */
-    RAFT_OUT_FATAL, /* a peer asks for what would break safety: this replica halts; a person must look */
+    RAFT_OUT_FATAL,    /* a peer asks for what would break safety: halts; a person must look */
 };
 
 enum raft_entry_source {
@@ -460,7 +467,8 @@ struct raft_out {
     struct raft_configuration room; /* what `configuration` above points to */
 };
 
-/* The next action, or false. After HARD_STATE, APPEND and INSTALL the host must call raft_ticket() first. */
+/* The next action, or false. After HARD_STATE, APPEND and INSTALL the host must call raft_ticket() first. A step gives
+ * one of each at most; for each other member, window_messages appends and two more actions. */
 bool raft_next(struct raft *r, struct raft_out *out);
 
 /* The ticket of the action just executed: not 0, not less than any before, and larger than any that a RAFT_IN_DURABLE

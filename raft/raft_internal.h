@@ -141,8 +141,10 @@ void raft_say(const struct raft *r, const char *format, ...) PRINTF_LIKE(2, 3);
 /* -- peers.c ------------------------------------------------------------------------------------------- */
 
 struct raft_peer *raft_peer_find(struct raft *r, uint64_t replica_id);
-/* Both counted in the newest configuration. */
 bool raft_is_voter(const struct raft *r);
+/* A voter of the configuration before counts as one until the newest is committed: it may be the only one that has the
+ * newest, and then it refuses its vote to all others (thesis 4.2.2). */
+bool raft_may_lead(const struct raft *r);
 bool raft_joint(const struct raft *r);
 void raft_configuration_of(const struct raft *r, int which, struct raft_configuration *out);
 /* The newest configuration is now this one (the one before it becomes PREVIOUS), or the one before it again. */

@@ -20,15 +20,14 @@ static bool up_to_date(const struct raft *r, struct raft_bound last)
 /* Why not, or NULL. */
 static const char *refusal(const struct raft *r, const struct raft_message *m)
 {
-    if (m->term < r->term) {
+    if (m->term < r->term || (m->kind == RAFT_PRE_VOTE && m->term == r->term)) {
         return "its term is old";
     }
     if (r->fenced) {
         return "I am fenced";
     }
-    if (m->kind == RAFT_PRE_VOTE &&
-        (m->term == r->term || (raft_sticky(r) && m->from != r->leader))) {
-        return m->term == r->term ? "its term is old" : "a leader is known";
+    if (m->kind == RAFT_PRE_VOTE && raft_sticky(r) && m->from != r->leader) {
+        return "a leader is known";
     }
     if (m->kind == RAFT_VOTE && r->vote != m->from && (r->vote != 0 || r->leader != 0)) {
         return "my vote is given";

@@ -49,7 +49,7 @@ bool raft_peer_get(const struct raft *r, uint32_t at, struct raft_peer_view *out
             .state = p->state,
             .match = p->match,
             .durable = p->durable,
-            .sent = p->sent,
+            .sent = MIN(p->sent, r->last.index),
             .in_flight = p->sequence - p->answered,
         };
         return true;
