@@ -65,7 +65,10 @@ void raft_commit_advance(struct raft *r)
     raft_say(r, "commit to %" PRIu64, index);
     raft_commit_to(r, index);
     for (uint32_t i = 0; r->options->commit_at_once && i < r->peer_count; i++) {
-        r->peers[i].send_beat = true;
+        struct raft_peer *p = &r->peers[i];
+
+        p->send_beat =
+            p->send_beat || raft_progress_window_open(r, p); /* not for ever to who is silent */
     }
 }
 
