@@ -44,9 +44,23 @@ TEST(a_leader_that_is_removed_hands_over_to_the_longest_log)
     CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_DONE);
 }
 
+TEST(nobody_changes_members_in_a_transfer)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), target = single_voters(4);
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    single_step(s, &(struct raft_in){.kind = RAFT_IN_TRANSFER, .transfer.to = 2});
+    change_to(s, &target);
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_TRANSFERRING);
+    single_do(s, RAFT_IN_CAMPAIGN); /* it leads */
+    CHECK_EQ(s->out_count, 0);
+}
+
 /* A relaxed disk commits in the step after an append, which may append as well: then C_new has to wait for the next step,
  * and a change that is asked for in between finds the joint configuration. */
-TEST(a_change_waits_for_a_joint_configuration_of_an_earlier_leader)
+static struct single *in_the_middle_of_a_change(struct arena *arena)
 {
     struct single *s = ARENA_NEW(arena, struct single);
     struct raft_options options = {.election_ms = 1000,
@@ -71,10 +85,34 @@ TEST(a_change_waits_for_a_joint_configuration_of_an_earlier_leader)
     CHECK_EQ(s->view.commit, 0);
     single_propose(s, 1);
     CHECK(s->view.joint && s->view.configuration_committed);
+    return s;
+}
+
+TEST(a_change_waits_for_a_joint_configuration_of_an_earlier_leader)
+{
+    struct single *s = in_the_middle_of_a_change(arena);
+    struct raft_configuration before = single_voters(1);
+
     change_to(s, &before);
     CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_CHANGING);
     CHECK(!s->view.joint); /* and C_new follows in the same step */
     CHECK_EQ(single_find(s, RAFT_OUT_APPEND)->append.source, RAFT_ENTRY_CONFIGURATION);
+    change_to(s, &before); /* C_new is not committed */
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_CHANGING);
+}
+
+TEST(a_change_of_an_earlier_leader_can_be_cancelled)
+{
+    struct single *s = in_the_middle_of_a_change(arena);
+    struct raft_configuration c;
+
+    single_do(s, RAFT_IN_CANCEL);
+    raft_configuration_get(s->raft, &c);
+    CHECK_EQ(single_find(s, RAFT_OUT_APPEND)->append.source, RAFT_ENTRY_CONFIGURATION);
+    CHECK(!s->view.joint && c.members[0].roles == RAFT_VOTER);
+    single_durable(s, s->ticket);
+    single_do(s, RAFT_IN_CANCEL); /* there is nothing any more */
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_INVALID);
 }
 
 TEST(who_is_alone_after_an_unclean_end_is_not_fenced_and_who_waits_for_others_is)

@@ -349,6 +349,8 @@ TEST(the_room_asked_for_is_enough_for_what_comes)
     CHECK_EQ(room(s, &m, NULL, 0), 3);
     CHECK_EQ(room(s, &m, entries, 1), 5); /* 1 2 3 and 3 4 5 */
     CHECK_EQ(room(s, &m, entries, 2), 8); /* 3 4 5 and 4..10 */
+    entries[1].configuration = voters_from(3, 1);
+    CHECK_EQ(room(s, &m, entries, 2), 5);
     entries[1].configuration = none;
     CHECK_EQ(room(s, &m, entries, 2), 5);
     entries[0].configuration = none;

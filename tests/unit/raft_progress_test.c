@@ -163,3 +163,124 @@ TEST(a_follower_of_what_is_gone_gets_a_snapshot)
     CHECK_EQ(single_count(s, RAFT_OUT_SNAPSHOT), 2);
     CHECK_EQ(peer(s, 0).state, RAFT_SNAPSHOTTING);
 }
+
+static void reply_as(struct single *s, struct raft_message_append_reply reply)
+{
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY, .from = 2, .reply = reply});
+}
+
+/* A log from 5^3 on, in term 4, with the start of the term at 6; replica 2 is probed after 5. */
+static struct single *probing(struct arena *arena)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+
+    single_init(s, &(struct raft_start){.configuration = &c, .start = {5, 3}, .term = 3}, NULL, 0);
+    single_elect(s);
+    CHECK_EQ(s->newest[2].prev.index, 5);
+    return s;
+}
+
+/* Its entries of term 2 reach beyond what our log has of older terms: nothing. */
+TEST(a_follower_whose_terms_ended_before_our_log_starts_gets_a_snapshot)
+{
+    struct single *s = probing(arena);
+
+    reply_as(s, (struct raft_message_append_reply){.status = RAFT_REJECTED,
+                                                   .boot = 1,
+                                                   .sequence = s->newest[2].sequence,
+                                                   .prev = {5, 3},
+                                                   .hint = {7, 2}});
+    CHECK(single_find(s, RAFT_OUT_SNAPSHOT) != NULL);
+}
+
+TEST(a_hint_that_says_nothing_changes_nothing)
+{
+    struct single *s = probing(arena);
+
+    reply_as(s, (struct raft_message_append_reply){.status = RAFT_REJECTED,
+                                                   .boot = 1,
+                                                   .sequence = s->newest[2].sequence,
+                                                   .prev = {5, 3},
+                                                   .hint = {7, 9}});
+    CHECK_EQ(s->out_count, 0);
+    CHECK_EQ(peer(s, 0).state, RAFT_PROBE);
+    CHECK_EQ(peer(s, 0).sent, 5);
+}
+
+TEST(answers_of_an_earlier_boot_or_of_none_are_dropped)
+{
+    struct single *s = probing(arena);
+    struct raft_message_append_reply reply = {.boot = 3,
+                                              .sequence = s->newest[2].sequence,
+                                              .prev = {5, 3},
+                                              .match = 5,
+                                              .durable = 5,
+                                              .last = 5};
+
+    reply_as(s, reply);
+    CHECK_EQ(peer(s, 0).match, 5);
+    reply.match = reply.durable = reply.last = 6;
+    for (reply.boot = 0; reply.boot < 3; reply.boot++) {
+        reply_as(s, reply);
+        CHECK_EQ(peer(s, 0).match, 5);
+    }
+    reply_as(s, reply);
+    CHECK_EQ(peer(s, 0).match, 6);
+}
+
+TEST(a_busy_follower_is_probed_with_the_next_beat)
+{
+    struct single *s = probing(arena);
+
+    reply_as(s, (struct raft_message_append_reply){
+                    .status = RAFT_BUSY, .boot = 1, .sequence = s->newest[2].sequence});
+    CHECK_EQ(s->out_count, 0);
+    single_time(s, s->options.beat_ms);
+    CHECK_EQ(single_sent(s, RAFT_APPEND, 2)->append.span.run_count, 0);
+}
+
+static void fetched(struct single *s, uint64_t to, uint64_t after)
+{
+    struct raft_in in = {.kind = RAFT_IN_FETCHED, .fetched = {.to = to, .after = after}};
+
+    in.fetched.result =
+        single_log_read(&s->log, after, s->options.append_bytes_max, &in.fetched.span);
+    single_step(s, &in);
+}
+
+TEST(what_was_read_for_nobody_is_not_sent)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_bound runs[] = {{5, 1}};
+
+    single_init(s, &(struct raft_start){.configuration = &c}, runs, COUNT_OF(runs));
+    fetched(s, 2, 0); /* not the leader */
+    CHECK_EQ(s->out_count, 0);
+    single_elect(s);
+    fetched(s, 2, 0); /* probed, not replicated to */
+    CHECK(!single_find(s, RAFT_OUT_SEND));
+    single_durable(s, s->ticket);
+    single_acked(s, 2);
+    fetched(s, 2, 0); /* nothing was asked for */
+    CHECK(!single_sent(s, RAFT_APPEND, 2));
+    fetched(s, 9, 0);
+    CHECK(!single_find(s, RAFT_OUT_SEND));
+    single_propose(s, 300);
+    uint64_t sent = peer(s, 0).sent; /* a window, and the rest is not in memory */
+    CHECK_EQ(sent, 6 + s->options.window_bytes);
+    s->log.cold = s->view.last.index;
+    reply_as(s, (struct raft_message_append_reply){.boot = 1,
+                                                   .sequence = s->newest[2].sequence,
+                                                   .sent_bytes = s->newest[2].sent_bytes,
+                                                   .match = sent,
+                                                   .durable = sent,
+                                                   .last = sent});
+    CHECK_EQ(single_find(s, RAFT_OUT_FETCH)->fetch.after, sent);
+    fetched(s, 2, 5); /* another place */
+    CHECK(!single_sent(s, RAFT_APPEND, 2));
+    CHECK_EQ(single_find(s, RAFT_OUT_FETCH)->fetch.after, sent); /* is asked for again */
+    fetched(s, 2, sent);
+    CHECK_EQ(single_sent(s, RAFT_APPEND, 2)->append.span.runs[0].index, s->view.last.index);
+}

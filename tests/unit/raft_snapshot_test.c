@@ -83,3 +83,28 @@ TEST(a_snapshot_with_more_members_than_there_is_room_for_is_dropped)
     CHECK_EQ(s->view.commit, 9);
     CHECK_EQ(raft_member_max(s->raft), 4);
 }
+
+TEST(a_snapshot_that_cannot_be_is_dropped)
+{
+    struct single *s = started(arena);
+    struct raft_snapshot snapshot = {.bound = {9, 1}, .configuration = single_voters(3)};
+    struct raft_message m = {.kind = RAFT_SNAPSHOT, .term = 1, .from = 2};
+
+    m.install.snapshot = &snapshot;
+    snapshot.configuration_index = 10; /* later than the snapshot */
+    single_receive(s, &m);
+    snapshot.configuration_index = 1;
+    snapshot.bound = (struct raft_bound){RAFT_INDEX_MAX + 1, 1};
+    single_receive(s, &m);
+    snapshot.bound = (struct raft_bound){9, 2}; /* of a later term */
+    single_receive(s, &m);
+    snapshot.bound = (struct raft_bound){9, 0};
+    single_receive(s, &m);
+    snapshot.bound = (struct raft_bound){9, 1};
+    snapshot.configuration.members[0].replica_id = 0;
+    single_receive(s, &m);
+    CHECK(!single_find(s, RAFT_OUT_INSTALL) && s->view.commit == 0 && s->view.leader == 0);
+    snapshot.configuration = single_voters(3);
+    single_receive(s, &m);
+    CHECK(single_find(s, RAFT_OUT_INSTALL) != NULL);
+}
