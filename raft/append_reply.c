@@ -104,7 +104,7 @@ static void accepted(struct raft *r, struct raft_peer *p, const struct raft_mess
              a->match, a->durable);
     if (first || arrived) {
         raft_progress_replicate(r, p);
-    } else if (p->state == RAFT_REPLICATE) {
+    } else if (p->state != RAFT_SNAPSHOTTING) {
         p->sent = MAX(p->sent, p->match);
     }
     raft_catch_up(r, p);
