@@ -7,7 +7,7 @@
  */
 #include "tests/raft/check_hand.h"
 
-static void failed(void *context, const char *law, const char *report)
+void hand_failed(void *context, const char *law, const char *report)
 {
     struct hand *g = context;
 
@@ -46,7 +46,7 @@ struct hand *hand_new(struct arena *arena)
     g->initial = hand_voters(1, REPLICA_COUNT);
     g->options = (struct raft_options){.election_ms = E_MS, .beat_ms = E_MS / 4};
     g->check = check_new(&(struct check_options){
-        .initial = &g->initial, .raft = &g->options, .failed = failed, .context = g});
+        .initial = &g->initial, .raft = &g->options, .failed = hand_failed, .context = g});
     for (uint64_t id = 1; id <= REPLICA_COUNT; id++) {
         hand_start(g, id, &(struct raft_start){.term = 0});
     }

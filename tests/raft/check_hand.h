@@ -46,6 +46,8 @@ struct hand_append {
     bool truncate;
 };
 
+/* Jumps back into BREAKS(). */
+void hand_failed(void *context, const char *law, const char *report);
 struct raft_configuration hand_voters(uint64_t first, uint64_t count);
 void hand_start(struct hand *g, uint64_t id, const struct raft_start *disk);
 struct hand *hand_new(struct arena *arena);

@@ -277,6 +277,16 @@ TEST(a_replica_that_is_no_voter_and_campaigns_is_seen)
     BREAKS(g, "I15", hand_role(g, 4, RAFT_CANDIDATE, 2, 0));
 }
 
+TEST(another_priority_in_force_is_seen)
+{
+    struct hand *g = hand_led(arena);
+    struct raft_configuration c = g->initial;
+
+    view_configuration(g->check, replica_of(g->check, 1), &c);
+    c.members[2].priority = 1;
+    BREAKS(g, "I15", view_configuration(g->check, replica_of(g->check, 1), &c));
+}
+
 TEST(another_configuration_in_force_is_seen)
 {
     struct hand *g = hand_led(arena);
@@ -339,6 +349,32 @@ TEST(a_fence_falls_when_all_is_there_again)
     hand_copy(g, 2, 1, (struct raft_bound){2, 1}, 100);
     hand_out(g, 2, &out);
     hand_free(g);
+}
+
+TEST(a_lone_replica_that_forgets_the_others_is_seen)
+{
+    struct hand *g = hand_new(arena);
+    struct raft_configuration two = g->check->initial;
+
+    g->initial = hand_voters(1, 1);
+    check_free(g->check);
+    g->check = check_new(&(struct check_options){
+        .initial = &g->initial, .raft = &g->options, .failed = hand_failed, .context = g});
+    hand_start(g, 1, &(struct raft_start){.term = 0});
+    hand_campaign(g, 1, 1);
+    hand_win(g, 1, 2, 1);
+    hand_in(g, 1, RAFT_IN_TIME);
+    hand_commit(g, 1, 1);
+    two.count = 2;
+    two.members[1].roles = RAFT_LEARNER;
+    configure(g, 1, (struct raft_bound){2, 1}, &two);
+    hand_durable(g, 1);
+    hand_in(g, 1, RAFT_IN_TIME);
+    hand_commit(g, 1, 2);
+    g->options.relaxed = g->fenced = true;
+    check_stopped(g->check, 1, true);
+    BREAKS(g, "fence",
+           hand_start(g, 1, &(struct raft_start){.term = 1, .vote = 1, .last = {1, 1}}));
 }
 
 TEST(an_unclean_start_without_a_fence_is_seen)

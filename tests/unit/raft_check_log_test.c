@@ -186,6 +186,21 @@ TEST(a_leader_without_a_committed_entry_is_seen)
     BREAKS(g, "I3", hand_role(g, 3, RAFT_LEADER, 2, 3));
 }
 
+TEST(a_leader_elected_late_need_not_have_what_later_ones_committed)
+{
+    struct hand *g = hand_new(arena);
+
+    hand_campaign(g, 3, 1);
+    hand_vote_for(g, 2, 3, 1); /* its answer takes long */
+    hand_elect(g, 1, 2, 2);
+    hand_copy(g, 2, 1, (struct raft_bound){1, 2}, 0);
+    hand_durable(g, 2);
+    hand_in(g, 1, RAFT_IN_TIME);
+    hand_commit(g, 1, 1);
+    hand_win(g, 3, 2, 1);
+    hand_free(g);
+}
+
 TEST(a_commit_that_a_later_leader_lacks_is_seen)
 {
     struct hand *g = hand_led(arena);
