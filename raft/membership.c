@@ -176,6 +176,7 @@ static bool all_caught_up(const struct raft *r)
 
 static void propose(struct raft *r, const struct raft_configuration *next)
 {
+    ASSERT(r->configuration_index[LATEST] <= r->commit && r->commit >= r->term_start); /* I15 */
     raft_append_own(r, RAFT_ENTRY_CONFIGURATION);
     raft_configuration_adopt(r, next, r->last.index);
     raft_say(r, "configuration at %" PRIu64 ": %u members%s", r->last.index, next->count,

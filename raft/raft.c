@@ -359,6 +359,36 @@ static void serve(struct raft *r)
     }
 }
 
+/* What every step leaves true, whatever it was told. */
+static void check_peers(const struct raft *r)
+{
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        const struct raft_peer *p = &r->peers[i];
+
+        ASSERT(p->durable <= p->match && p->match <= r->last.index);
+        ASSERT(p->state == RAFT_SNAPSHOTTING || (p->match <= p->sent && p->sent <= r->last.index));
+        ASSERT(p->sent_bytes >= p->answered_bytes && p->round <= r->round);
+    }
+}
+
+static void check_state(const struct raft *r)
+{
+    ASSERT(r->start.index <= r->commit && r->commit <= r->last.index);
+    ASSERT(r->start.term <= r->last.term && r->last.term <= r->term);
+    ASSERT(r->durable <= r->last.index && r->applied <= r->commit);
+    ASSERT(r->configuration_index[PREVIOUS] <= r->configuration_index[LATEST]);
+    ASSERT(r->configuration_index[LATEST] <= r->last.index);
+    ASSERT((r->role == RAFT_LEADER) == (r->leader == r->replica_id));
+    if (r->role == RAFT_LEADER) {
+        ASSERT(!r->fenced && r->last.term == r->term && r->term_start <= r->last.index);
+        ASSERT(!r->serving || (r->commit >= r->term_start && r->applied >= r->term_start));
+        check_peers(r);
+    } else {
+        ASSERT(!r->serving && !r->changing && r->transfer_to == 0);
+        ASSERT(r->round_ticket == 0 && r->waiting_ticket == 0);
+    }
+}
+
 void raft_step(struct raft *r, const struct raft_in *in)
 {
     ASSERT(r->pending == 0 && !r->ticket_due); /* H1 */
@@ -381,6 +411,9 @@ void raft_step(struct raft *r, const struct raft_in *in)
         raft_barrier_drive(r);
         raft_retire(r);
         raft_pend(r, PENDING_PEERS);
+    }
+    if (r->role != RAFT_HALTED) {
+        check_state(r);
     }
 }
 
