@@ -142,7 +142,20 @@ static void fetched(struct scenario *s, const struct words *w)
                                              : RAFT_READ_READY);
 }
 
-/* snapshot 1 3 at 5 | none: the answer to a wish for 3 */
+/* One that was made earlier: the log knows its bound no more. */
+static void give_old_snapshot(struct scenario *s, struct scenario_replica *r, const struct words *w)
+{
+    struct raft_snapshot *old = ARENA_NEW(&s->arena, struct raft_snapshot);
+    struct raft_in in = {.kind = RAFT_IN_SNAPSHOT,
+                         .snapshot = {.to = word_u64(s, w, 2), .snapshot = old}};
+
+    ASSERT(old != NULL);
+    *old = (struct raft_snapshot){.bound = word_bound(s, w, 4),
+                                  .configuration = r->log.start_configuration};
+    replica_step(r, &in);
+}
+
+/* snapshot 1 3 at 5 | none | of 3^1: the answer to a wish for 3 */
 static void snapshot(struct scenario *s, const struct words *w)
 {
     struct scenario_replica *r = word_replica(s, w, 1);
@@ -152,7 +165,12 @@ static void snapshot(struct scenario *s, const struct words *w)
         scenario_wrong(s, "it did not ask");
         return;
     }
-    replica_snapshot(r, to, word_has(w, 3, "none") ? UINT64_MAX : word_u64(s, w, 4));
+    if (word_has(w, 3, "of")) {
+        r->snapshot_wanted &= ~(1u << (to - 1));
+        give_old_snapshot(s, r, w);
+    } else {
+        replica_snapshot(r, to, word_has(w, 3, "none") ? UINT64_MAX : word_u64(s, w, 4));
+    }
 }
 
 const struct verb scenario_disk_verbs[] = {
