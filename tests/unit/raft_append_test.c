@@ -201,3 +201,19 @@ TEST(only_the_leader_can_tell_a_follower_to_campaign)
     CHECK_EQ(s->view.role, RAFT_CANDIDATE);
     CHECK(single_sent(s, RAFT_VOTE, 3)->vote.transfer);
 }
+
+TEST(who_leads_and_who_may_not_lead_does_not_campaign)
+{
+    struct single *s = started(arena);
+    struct raft_message now = {.kind = RAFT_TIMEOUT_NOW, .from = 3};
+
+    single_lead(s);
+    single_receive(s, &now);
+    CHECK_EQ(s->view.role, RAFT_LEADER);
+    CHECK_EQ(s->out_count, 0);
+    single_init(s, &(struct raft_start){.replica_id = 9, .term = 3}, NULL, 0); /* nobody's member */
+    single_receive(s, &now);
+    single_do(s, RAFT_IN_CAMPAIGN);
+    CHECK_EQ(s->out_count, 0);
+    CHECK_EQ(s->view.role, RAFT_FOLLOWER);
+}

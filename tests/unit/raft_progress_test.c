@@ -181,6 +181,25 @@ static struct single *probing(struct arena *arena)
     return s;
 }
 
+TEST(a_member_that_starts_anew_with_a_log_goes_on_with_it)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_bound runs[] = {{5, 1}};
+
+    c.members[1].start_anew = true;
+    single_init(s, &(struct raft_start){.configuration = &c}, runs, COUNT_OF(runs));
+    single_elect(s);
+    reply_as(s, (struct raft_message_append_reply){.status = RAFT_REJECTED,
+                                                   .boot = 1,
+                                                   .sequence = s->newest[2].sequence,
+                                                   .prev = s->newest[2].prev,
+                                                   .last = 3,
+                                                   .hint = {3, 1}});
+    CHECK(!single_find(s, RAFT_OUT_SNAPSHOT));
+    CHECK_EQ(single_sent(s, RAFT_APPEND, 2)->append.prev.index, 3);
+}
+
 /* Its entries of term 2 reach beyond what our log has of older terms: nothing. */
 TEST(a_follower_whose_terms_ended_before_our_log_starts_gets_a_snapshot)
 {
@@ -218,6 +237,10 @@ TEST(answers_of_an_earlier_boot_or_of_none_are_dropped)
                                               .durable = 5,
                                               .last = 5};
 
+    reply.boot = 0;
+    reply_as(s, reply);
+    CHECK_EQ(peer(s, 0).match, 0);
+    reply.boot = 3;
     reply_as(s, reply);
     CHECK_EQ(peer(s, 0).match, 5);
     reply.match = reply.durable = reply.last = 6;

@@ -66,6 +66,49 @@ TEST(a_snapshot_is_sent_once_for_each_time_it_was_asked_for)
     CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
 }
 
+static void log_starts_at(struct single *s, struct raft_bound start)
+{
+    single_log_start_at(&s->log, start);
+    single_step(s, &(struct raft_in){.kind = RAFT_IN_LOG_START, .log_start.start = start});
+}
+
+/* What would follow it is gone. */
+TEST(a_snapshot_below_the_log_start_is_asked_for_again)
+{
+    struct single *s = started(arena);
+    struct raft_snapshot old = {.bound = {4, 1}, .configuration = single_voters(3)};
+
+    single_lead(s);
+    single_propose(s, 8);
+    single_durable(s, s->ticket);
+    single_acked(s, 3);
+    log_starts_at(s, (struct raft_bound){9, 1});
+    const struct raft_message_append *a = &s->newest[2];
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = 2,
+                                             .reply = {.status = RAFT_REJECTED,
+                                                       .boot = 1,
+                                                       .sequence = a->sequence,
+                                                       .prev = {9, 1}}});
+    CHECK(single_find(s, RAFT_OUT_SNAPSHOT) != NULL);
+    give(s, 2, &old);
+    CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
+    single_time(s, s->now_ms + s->options.beat_ms);
+    CHECK(single_find(s, RAFT_OUT_SNAPSHOT) != NULL);
+}
+
+TEST(a_log_start_that_is_known_changes_nothing)
+{
+    struct single *s = started(arena);
+
+    single_lead(s);
+    log_starts_at(s, (struct raft_bound){1, 1});
+    CHECK_EQ(s->view.start.index, 1);
+    log_starts_at(s, (struct raft_bound){1, 1});
+    CHECK_EQ(s->view.start.index, 1);
+    CHECK(!single_find(s, RAFT_OUT_SNAPSHOT));
+}
+
 TEST(a_snapshot_with_more_members_than_there_is_room_for_is_dropped)
 {
     struct single *s = started(arena);
