@@ -3,8 +3,8 @@
  * WHY      A group that never does anything is never wrong. When machines, network and disks are well again there
  *          has to be a leader within 5 election time-outs, clients have to be served, and all members of the configuration
  *          have to be equal, durable and done with changes soon after.
- * STAGES   LEADER: exactly one claims, and serves. CLIENTS: one write and one read since the heal. REST: clients are
- *          quiet; nothing differs any more; the logs are compared whole. STEADY: nobody disturbs a leader whom nothing
+ * STAGES   LEADER: exactly one claims to lead. SERVE: it serves, when it could send what a majority lacked. CLIENTS: one
+ *          write and one read since the heal. REST: clients are quiet; nothing differs any more; the logs are compared whole. STEADY: nobody disturbs a leader whom nothing
  *          is wrong with.
  * OWNER    The world.
  * FAILURE  The law `liveness`.
@@ -103,8 +103,8 @@ void end_begin(struct world *w)
     plan_poll(w);
 }
 
-/* The only one that claims to lead, if it may answer. */
-static struct world_node *serving(struct world *w)
+/* The only one that claims to lead. */
+static struct world_node *only_leader(struct world *w)
 {
     struct world_node *leader = NULL;
     uint32_t count = 0;
@@ -117,7 +117,7 @@ static struct world_node *serving(struct world *w)
             count++;
         }
     }
-    return count == 1 && leader->host->serving ? leader : NULL;
+    return count == 1 ? leader : NULL;
 }
 
 static void describe(const struct world *w)
@@ -230,8 +230,13 @@ static void advance(struct world *w, struct world_node *leader)
     switch (w->stage) {
     case STAGE_LEADER:
         if (leader != NULL) {
-            w->stage = STAGE_CLIENTS;
+            w->stage = STAGE_SERVE;
             w->leader_us = w->now_us;
+        }
+        break;
+    case STAGE_SERVE:
+        if (leader != NULL && leader->host->serving) {
+            w->stage = STAGE_CLIENTS;
         }
         break;
     case STAGE_CLIENTS:
@@ -281,15 +286,17 @@ static uint64_t bytes_us(const struct world *w)
 
 void end_poll(struct world *w)
 {
-    static const char *const waits[] = {"trouble", "a leader that serves",
-                                        "clients that are answered", "all members to be equal",
+    static const char *const waits[] = {"trouble",
+                                        "one leader",
+                                        "the leader to serve",
+                                        "clients that are answered",
+                                        "all members to be equal",
                                         "nothing to happen"};
-    struct world_node *leader = serving(w);
+    struct world_node *leader = only_leader(w);
     uint64_t since_us = w->now_us - w->heal_us, limit_us = elections_us(w, LEADER_ELECTIONS);
 
-    if (w->stage > STAGE_LEADER) {
-        limit_us += elections_us(w, REST_ELECTIONS + STEADY_ELECTIONS) + bytes_us(w);
-    }
+    limit_us += w->stage > STAGE_LEADER ? bytes_us(w) : 0;
+    limit_us += w->stage > STAGE_SERVE ? elections_us(w, REST_ELECTIONS + STEADY_ELECTIONS) : 0;
     advance(w, leader);
     if (w->stage == STAGE_END) {
         return;

@@ -78,6 +78,7 @@ struct world_record {
 enum world_stage {
     STAGE_TROUBLE,
     STAGE_LEADER,
+    STAGE_SERVE,
     STAGE_CLIENTS,
     STAGE_REST,
     STAGE_STEADY,

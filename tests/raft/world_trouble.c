@@ -46,17 +46,41 @@ static void crash(struct world *w, struct world_node *n, uint64_t for_us)
     world_plan_node(w, n, EVENT_RESTART, for_us);
 }
 
+/* The one with most unsynced writes: it has most to lose. */
+static struct world_node *most_unsynced(struct world *w)
+{
+    struct world_node *most = node_any(w);
+
+    for (uint32_t i = 0; i < NODE_MAX; i++) {
+        struct world_node *n = &w->nodes[i];
+
+        if (running(n) && (most == NULL || n->host->write_count > most->host->write_count)) {
+            most = n;
+        }
+    }
+    return most;
+}
+
+/* Half of them are back so soon that what they sent before is still on its way. */
+static uint64_t away_us(struct world *w)
+{
+    uint64_t soon_us = w->profile.raft.election_ms * 100ull;
+
+    return sim_random_below(&w->random, 2) == 0 ? sim_random_below(&w->random, soon_us)
+                                                : length_us(w);
+}
+
 static void crash_some(struct world *w)
 {
-    uint64_t how = sim_random_below(&w->random, 6), for_us = length_us(w);
-    struct world_node *one = how <= 1 ? node_leader(w) : node_any(w);
+    uint64_t how = sim_random_below(&w->random, 8), for_us = away_us(w);
+    struct world_node *one = how <= 1 ? node_leader(w) : how <= 3 ? most_unsynced(w) : node_any(w);
 
-    if (how <= 3 && one != NULL) {
+    if (how <= 5 && one != NULL) {
         crash(w, one, for_us);
         return;
     }
     for (uint32_t i = 0; i < NODE_MAX; i++) {
-        if (how == 5 || sim_random_below(&w->random, 2) == 0) {
+        if (how == 7 || sim_random_below(&w->random, 2) == 0) {
             crash(w, &w->nodes[i], for_us + sim_random_below(&w->random, for_us / 8 + 1));
         }
     }
