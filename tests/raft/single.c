@@ -52,6 +52,7 @@ void single_init(struct single *s, const struct raft_start *given, const struct 
 
     memset(s, 0, offsetof(struct single, writes));
     s->write_count = s->out_count = 0;
+    s->hash = 0;
     memset(s->newest, 0, sizeof(s->newest));
     s->log = (struct single_log){.runs = s->runs, .capacity = SINGLE_RUN_MAX};
     single_log_reset(&s->log, start.start);
@@ -183,6 +184,18 @@ static void judge_peers(const struct single *s)
     }
 }
 
+/* Of one peer: a window of appends, and beat, order to campaign, question to the host and its answer. */
+static void judge_bounds(const struct single *s)
+{
+    struct raft_peer_view p;
+    uint32_t peers = 0;
+
+    while (raft_peer_get(s->raft, peers, &p)) {
+        peers++;
+    }
+    ASSERT(s->out_count <= place_of(RAFT_OUT_REFUSED) + peers * (s->options.window_messages + 4));
+}
+
 static void judge_after(const struct single *s)
 {
     const struct raft_view *v = &s->view;
@@ -200,6 +213,7 @@ static void judge_after(const struct single *s)
     ASSERT(c.count == 0 || raft_configuration_valid(&c));
     ASSERT(raft_configuration_joint(&c) == v->joint);
     judge_peers(s);
+    judge_bounds(s);
     if (s->in->kind == RAFT_IN_TIME) {
         ASSERT(raft_deadline(s->raft) > s->now_ms);
     }
@@ -335,6 +349,30 @@ static void make_room(struct single *s, const struct raft_in *in)
     memset(s->memory[!first], 0xa5, sizeof(s->memory[0]));
 }
 
+static void mix(uint64_t *hash, uint64_t value)
+{
+    *hash = (*hash ^ value) * 0x100000001b3u;
+}
+
+static void add_to_hash(struct single *s, const struct raft_out *out)
+{
+    const struct raft_message *m = &out->send.message;
+
+    mix(&s->hash, out->kind);
+    if (out->kind == RAFT_OUT_SEND) {
+        mix(&s->hash, m->kind);
+        mix(&s->hash, m->term);
+        mix(&s->hash, m->to);
+        mix(&s->hash, out->send.after_ticket);
+        mix(&s->hash, m->kind == RAFT_APPEND ? m->append.prev.index : 0);
+        mix(&s->hash, m->kind == RAFT_APPEND ? m->append.span.bytes : 0);
+        mix(&s->hash, m->kind == RAFT_APPEND_REPLY ? m->reply.match : 0);
+    } else if (out->kind == RAFT_OUT_APPEND) {
+        mix(&s->hash, out->append.from);
+        mix(&s->hash, out->append.last.index);
+    }
+}
+
 void single_step(struct single *s, const struct raft_in *given)
 {
     struct raft_in in = *given;
@@ -350,6 +388,7 @@ void single_step(struct single *s, const struct raft_in *given)
     while (raft_next(s->raft, &out)) {
         judge_order(s, &out);
         execute(s, &out);
+        add_to_hash(s, &out);
         s->outs[s->out_count] = out;
         if (out.kind == RAFT_OUT_CONFIGURATION) {
             s->outs[s->out_count].configuration.configuration = &s->outs[s->out_count].room;

@@ -9,7 +9,7 @@
  *   disk      a term never goes back, a vote is given once; nothing committed is cut off; the log is what was said
  *   gates     a message leaves with a ticket that covers the hard state, and the entries it calls durable
  *   truth     appends name bounds of the own log; a reply's match, durable and hint are in it
- *   bounds    so many messages per step and peer; after RAFT_IN_TIME the deadline is later than now
+ *   bounds    a window and a handful of messages per step and peer; after RAFT_IN_TIME the deadline is later than now
  * A law that does not hold asserts: the tests run in processes of their own.
  *
  * The memory of inputs is the caller's. `outs` may point into it; the configuration of an action is in its room.
@@ -50,6 +50,7 @@ struct single {
     const struct raft_in *in;
     struct raft_out outs[SINGLE_OUT_MAX]; /* of the last step */
     uint32_t out_count;
+    uint64_t hash; /* of all actions so far */
 
     struct raft_bound runs[SINGLE_RUN_MAX];
     uint64_t memory[2][SINGLE_WORDS];

@@ -3,7 +3,7 @@
  * WHY      H3: no input from a peer can trip an assertion. Peers of the simulator are honest replicas; these are not.
  * HOW      Each choice takes a byte. Numbers come from near what the replica knows (its last index, its commit index,
  *          its term) and from the edges of their types; replies often answer what was really sent, so that a leader
- *          gets somewhere. A quarter of the lives are relaxed, some fenced, all move in memory before each step.
+ *          gets somewhere. A quarter of the lives are relaxed, some fenced.
  * OWNER    The caller's struct single.
  * FAILURE  ASSERT, here or in the core.
  * LIMITS   STEP_MAX steps; a life is a few hundred bytes.
@@ -474,15 +474,15 @@ static void start(struct chaos *c)
         configuration.count = raft_configuration_valid(&configuration) ? configuration.count : 0;
     }
     single_init(c->s, &given, runs, choose(c, COUNT_OF(runs) + 1));
-    c->s->restless = true;
 }
 
-uint32_t single_chaos(struct single *s, struct bytes bytes)
+uint32_t single_chaos(struct single *s, struct bytes bytes, bool restless)
 {
     struct chaos c = {.s = s, .bytes = bytes};
     uint32_t steps = 0;
 
     start(&c);
+    s->restless = restless;
     for (; steps < STEP_MAX && c.at < bytes.len && s->view.role != RAFT_HALTED; steps++) {
         step(&c);
         remember(&c);

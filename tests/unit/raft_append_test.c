@@ -199,6 +199,12 @@ TEST(only_the_leader_can_tell_a_follower_to_campaign)
     now.from = 2;
     single_receive(s, &now);
     CHECK_EQ(s->view.role, RAFT_CANDIDATE);
+    CHECK_EQ(s->term, 4);
+    now.from = 3; /* or who leads a term that it has not heard of */
+    now.term = 6;
+    single_receive(s, &now);
+    CHECK_EQ(s->view.role, RAFT_CANDIDATE);
+    CHECK_EQ(s->term, 7);
     CHECK(single_sent(s, RAFT_VOTE, 3)->vote.transfer);
 }
 
