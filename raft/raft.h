@@ -345,7 +345,7 @@ struct raft_in {
             uint64_t to;
         } transfer;
         struct {
-            uint64_t ticket; /* of the asker, growing: an answer holds for all up to it */
+            uint64_t ticket; /* of the asker, from 1, growing: an answer holds for all up to it */
         } barrier;
         struct {
             uint64_t replica_id;

@@ -16,6 +16,8 @@ enum {
     REST_ELECTIONS = 20,
     CANCEL_ELECTIONS = 10,
     STEADY_ELECTIONS = 4,
+    TRANSFER_ELECTIONS =
+        2,            /* those asked for before the heal have ended, and their messages have come */
     ENTRY_US = 20000, /* time that an entry behind may take: round trips with small windows */
     CALM_DELAY_US = 500,
     CALM_SYNC_US = 500,
@@ -227,6 +229,8 @@ static uint64_t term_of(const struct world_node *n)
 
 static void advance(struct world *w, struct world_node *leader)
 {
+    uint64_t since_us = w->now_us - w->heal_us;
+
     switch (w->stage) {
     case STAGE_LEADER:
         if (leader != NULL) {
@@ -245,7 +249,7 @@ static void advance(struct world *w, struct world_node *leader)
         }
         break;
     case STAGE_REST:
-        if (leader != NULL && rests(w, leader)) {
+        if (leader != NULL && rests(w, leader) && since_us > elections_us(w, TRANSFER_ELECTIONS)) {
             w->stage = STAGE_STEADY;
             w->steady_us = w->now_us;
             w->steady_id = leader->id;
