@@ -193,6 +193,17 @@ static void mutate(struct world *w, struct raft_configuration *c)
     }
 }
 
+/* All members are others. */
+static void replace_all(struct world *w, struct raft_configuration *c)
+{
+    uint32_t count = c->count;
+
+    c->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        add_new(w, c);
+    }
+}
+
 static void ask(struct world *w, struct world_node *n)
 {
     struct raft_in in = {.kind = RAFT_IN_CHANGE, .now_ms = node_now_ms(w, n)};
@@ -217,8 +228,12 @@ void members_change(struct world *w)
     }
     raft_configuration_get(n->host->raft, &now);
     settled(&now, &target);
-    for (uint64_t i = sim_random_below(&w->random, MUTATION_MAX); i < MUTATION_MAX; i++) {
-        mutate(w, &target);
+    if (sim_random_below(&w->random, 16) == 0) {
+        replace_all(w, &target);
+    } else {
+        for (uint64_t i = sim_random_below(&w->random, MUTATION_MAX); i < MUTATION_MAX; i++) {
+            mutate(w, &target);
+        }
     }
     if (!raft_configuration_valid(&target) || !able(w, &target, 0)) {
         return; /* what was started for it is swept away */

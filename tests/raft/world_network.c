@@ -62,7 +62,7 @@ void network_arrive(struct world *w, const struct world_event *e)
     struct world_node *n = &w->nodes[e->node];
     struct host_message *m = e->message;
 
-    if (node_up(n) && n->host->end == HOST_UP) {
+    if (node_up(n)) { /* a halted one, too: it must stay silent */
         bool busy = m->entry_count > 0 && sim_random_chance(&w->network, w->profile.busy_ppm);
 
         w->totals.busy += busy ? 1 : 0;

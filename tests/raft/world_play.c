@@ -27,7 +27,12 @@ void world_plan_node(struct world *w, const struct world_node *n, enum world_eve
 
 uint64_t world_around(struct sim_random *r, uint64_t mean)
 {
-    return mean == 0 ? 0 : sim_random_below(r, mean * 2 + 1) * sim_random_below(r, 1001) / 667;
+    if (mean == 0) {
+        return 0;
+    }
+    uint64_t even = sim_random_below(r, mean * 2 + 1), skew = sim_random_below(r, 1001);
+
+    return even * skew * 3 / 2000;
 }
 
 #pragma GCC diagnostic push

@@ -172,7 +172,7 @@ static void on_node(struct world *w, enum world_trouble t, struct world_node *n)
         clock_trouble(w, n);
         break;
     case TROUBLE_PEER:
-        say(w, n, RAFT_IN_PEER);
+        say(w, n, sim_random_below(&w->random, 4) == 0 ? RAFT_IN_TIME : RAFT_IN_PEER);
         break;
     case TROUBLE_TRANSFER:
         say(w, n, RAFT_IN_TRANSFER);
