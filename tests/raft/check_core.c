@@ -10,9 +10,7 @@
 #include "base/mem.h"
 #include "tests/raft/check_internal.h"
 
-static const uint64_t ARENA_BYTES_MAX = (uint64_t)8 << 30;
-
-enum { VEC_CAP_FIRST = 8 };
+enum { VEC_CAP_FIRST = 8, ARENA_GIB_MAX = 8 };
 
 void *vec_push(struct vec *v, size_t size)
 {
@@ -46,7 +44,7 @@ struct check *check_new(const struct check_options *options)
         c->initial = *options->initial;
     }
     c->options.initial = NULL;
-    arena_init(&c->arena, ARENA_BYTES_MAX);
+    arena_init(&c->arena, (size_t)ARENA_GIB_MAX << 30);
     tree_init(c);
     return c;
 }

@@ -98,6 +98,7 @@ void tree_init(struct check *c)
 {
     struct check_entry first = {.configuration = &c->initial};
 
+    ASSERT(c != NULL);
     c->root = make(c, NULL, &first);
     c->root->committed = true;
     c->committed = c->known = c->root;
