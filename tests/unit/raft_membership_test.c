@@ -133,3 +133,94 @@ TEST(who_is_alone_after_an_unclean_end_is_not_fenced_and_who_waits_for_others_is
     single_init(s, &start, NULL, 0);
     CHECK(s->view.fenced);
 }
+
+static void answer(struct single *s, uint64_t from, uint64_t match)
+{
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY,
+                                             .from = from,
+                                             .reply = {.boot = 1,
+                                                       .sequence = s->newest[from].sequence,
+                                                       .sent_bytes = s->newest[from].sent_bytes,
+                                                       .match = match,
+                                                       .durable = match,
+                                                       .last = match}});
+}
+
+/* Thesis 4.2.1: a round brings what the log had when it began, and has to be shorter than an election time-out. */
+TEST(a_new_voter_catches_up_in_rounds_before_it_counts)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), target = single_voters(4);
+    uint64_t election_ms;
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    election_ms = s->options.election_ms;
+    single_lead(s);
+    single_propose(s, 9);
+    change_to(s, &target);
+    commit(s, 2, 3);
+    answer(s, 4, 9); /* the round began when the log went to 10 */
+    CHECK(!s->view.joint && s->view.last.index == 11);
+    for (uint64_t round = 1; round < RAFT_CATCH_UP_ROUND_MAX; round++) {
+        uint64_t last = s->view.last.index;
+
+        single_propose(s, 1); /* of the next round */
+        for (uint64_t wait = 0; wait <= election_ms; wait += s->options.beat_ms) {
+            single_time(s, s->now_ms + s->options.beat_ms);
+            single_acked(s, 2);
+            single_acked(s, 3);
+        }
+        answer(s, 4, last);
+        CHECK(!s->view.joint && s->view.changing);
+    }
+    answer(s, 4, s->view.last.index); /* the last round is quick enough */
+    CHECK(s->view.joint);
+}
+
+TEST(a_new_voter_that_is_slow_in_all_rounds_ends_the_change)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), target = single_voters(4);
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    change_to(s, &target);
+    commit(s, 2, 3);
+    for (uint64_t round = 1; round <= RAFT_CATCH_UP_ROUND_MAX; round++) {
+        CHECK(s->view.changing && !single_find(s, RAFT_OUT_CHANGE));
+        for (uint64_t wait = 0; wait <= s->options.election_ms; wait += s->options.beat_ms) {
+            single_time(s, s->now_ms + s->options.beat_ms);
+            single_acked(s, 2);
+            single_acked(s, 3);
+        }
+        answer(s, 4, s->view.last.index);
+    }
+    CHECK_EQ(single_find(s, RAFT_OUT_APPEND)->append.source, RAFT_ENTRY_CONFIGURATION);
+    single_durable(s, s->ticket);
+    single_acked(s, 2);
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_NOT_CAUGHT_UP);
+    raft_configuration_get(s->raft, &c);
+    CHECK_EQ(c.count, 3);
+    CHECK(!raft_peer_get(s->raft, 2, &(struct raft_peer_view){0})); /* forgotten */
+}
+
+/* Nothing is announced twice: a start says what is known to be committed. */
+TEST(a_configuration_that_was_committed_before_the_start_is_not_announced)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), previous = single_voters(2);
+    struct raft_bound runs[] = {{4, 1}};
+    struct raft_start start = {.configuration = &c, .previous = &previous, .commit = 3};
+    struct raft_message m = {.kind = RAFT_APPEND, .term = 1, .from = 2};
+
+    m.append.prev = runs[0];
+    m.append.commit = 4;
+    for (start.configuration_index = 3; start.configuration_index <= 4;
+         start.configuration_index++) {
+        single_init(s, &start, runs, COUNT_OF(runs));
+        CHECK_EQ(s->view.configuration_committed, start.configuration_index == 3);
+        single_receive(s, &m);
+        CHECK_EQ(s->view.commit, 4);
+        CHECK_EQ(single_count(s, RAFT_OUT_CONFIGURATION), start.configuration_index == 4);
+    }
+}

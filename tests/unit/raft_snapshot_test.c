@@ -125,6 +125,13 @@ TEST(a_snapshot_with_more_members_than_there_is_room_for_is_dropped)
     CHECK(single_find(s, RAFT_OUT_INSTALL) != NULL);
     CHECK_EQ(s->view.commit, 9);
     CHECK_EQ(raft_member_max(s->raft), 4);
+    m = (struct raft_message){.kind = RAFT_APPEND, .term = 1, .from = 2};
+    m.append.prev = snapshot.bound;
+    m.append.span = (struct raft_span){.run_count = 1, .runs = {{10, 1}}};
+    m.append.commit = 10;
+    single_receive(s, &m);
+    CHECK_EQ(s->view.commit, 10);
+    CHECK(!single_find(s, RAFT_OUT_CONFIGURATION)); /* it was committed with the snapshot */
 }
 
 TEST(a_snapshot_that_cannot_be_is_dropped)
