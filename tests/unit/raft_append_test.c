@@ -50,7 +50,7 @@ TEST(an_append_that_cannot_be_is_dropped)
         append_of(last, (struct raft_bound){6, 3}),
         append_of(last, (struct raft_bound){6, 3}),
     };
-    struct raft_message right = append_of(last, (struct raft_bound){6, 3});
+    struct raft_message right = append_of(last, (struct raft_bound){RAFT_INDEX_MAX, 3});
     struct single *s = started(arena);
 
     wrong[8].append.span.run_count = RAFT_RUN_MAX + 1;

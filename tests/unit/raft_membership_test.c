@@ -224,3 +224,28 @@ TEST(a_configuration_that_was_committed_before_the_start_is_not_announced)
         CHECK_EQ(single_count(s, RAFT_OUT_CONFIGURATION), start.configuration_index == 4);
     }
 }
+
+/* What was wanted lives in the leader alone: the next one, be it the same replica, finishes a joint configuration. */
+TEST(a_cancellation_ends_with_the_leadership)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), target = single_voters(2);
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    change_to(s, &target);
+    CHECK(s->view.joint && !s->view.configuration_committed);
+    single_do(s, RAFT_IN_CANCEL);
+    single_receive(s, &(struct raft_message){.kind = RAFT_VOTE,
+                                             .term = 2,
+                                             .from = 2,
+                                             .vote = {.last = {9, 1}, .transfer = true}});
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_LOST);
+    single_elect(s);
+    CHECK_EQ(s->term, 3);
+    single_durable(s, s->ticket);
+    single_acked(s, 2);
+    CHECK(!s->view.joint && !s->view.configuration_committed);
+    raft_configuration_get(s->raft, &c);
+    CHECK_EQ(c.count, 2);
+}
