@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,7 +94,10 @@ static void play_seed(const struct options *o, uint64_t seed, struct progress *s
 {
     struct world_result result, again;
 
-    (void)alarm(SEED_SECONDS_MAX);
+    const struct itimerval limit = {.it_value.tv_sec =
+                                        SEED_SECONDS_MAX}; /* of the processor: machines are busy */
+
+    (void)setitimer(ITIMER_PROF, &limit, NULL);
     if (o->one) {
         (void)setvbuf(stdout, NULL, _IOLBF, 0); /* what was told before an assertion is there */
         world_describe(seed, stdout);
