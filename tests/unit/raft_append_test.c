@@ -223,3 +223,46 @@ TEST(who_leads_and_who_may_not_lead_does_not_campaign)
     CHECK_EQ(s->out_count, 0);
     CHECK_EQ(s->view.role, RAFT_FOLLOWER);
 }
+
+TEST(who_came_with_a_configuration_goes_with_it)
+{
+    struct single *s = started(arena);
+    struct raft_message m = append_of((struct raft_bound){5, 2}, (struct raft_bound){8, 3});
+    struct raft_configuration_entry entry = {7, single_voters(5)};
+    struct raft_peer_view p;
+
+    receive(s, &m, &entry, 1);
+    CHECK(raft_peer_get(s->raft, 3, &p));
+    m = append_of((struct raft_bound){5, 2}, (struct raft_bound){6, 4});
+    m.term = 4;
+    receive(s, &m, NULL, 0);
+    CHECK_EQ(single_find(s, RAFT_OUT_CONFIGURATION)->configuration.index, 0);
+    CHECK(raft_peer_get(s->raft, 1, &p) && !raft_peer_get(s->raft, 2, &p));
+}
+
+TEST(the_first_election_is_an_election_time_out_after_the_start)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        single_init(s, &(struct raft_start){.configuration = &c, .seed = seed, .now_ms = 777777},
+                    NULL, 0);
+        uint64_t after = raft_deadline(s->raft) - 777777;
+        CHECK(after >= s->options.election_ms && after < 2 * s->options.election_ms);
+    }
+}
+
+/* A late append has what the log has, over several terms: nothing is cut off. */
+TEST(runs_that_the_log_has_are_left_as_they_are)
+{
+    struct single *s = started(arena);
+    struct raft_message m = append_of((struct raft_bound){2, 1}, (struct raft_bound){3, 1});
+
+    m.append.span.run_count = 2;
+    m.append.span.runs[1] = (struct raft_bound){4, 2};
+    single_receive(s, &m);
+    CHECK(!single_find(s, RAFT_OUT_APPEND));
+    CHECK_EQ(single_sent(s, RAFT_APPEND_REPLY, 2)->reply.match, 4);
+    CHECK_EQ(s->view.last.index, 5);
+}

@@ -243,9 +243,36 @@ TEST(a_cancellation_ends_with_the_leadership)
     CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_LOST);
     single_elect(s);
     CHECK_EQ(s->term, 3);
+    CHECK_EQ(s->newest[2].boot, 0); /* what was heard in another term is nothing */
     single_durable(s, s->ticket);
     single_acked(s, 2);
     CHECK(!s->view.joint && !s->view.configuration_committed);
     raft_configuration_get(s->raft, &c);
     CHECK_EQ(c.count, 2);
+}
+
+/* Who came in with an earlier change stays when a later one is given up. */
+TEST(a_change_that_is_cancelled_removes_only_whom_it_has_added)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), first = single_voters(4),
+                              second = single_voters(5);
+
+    first.members[3].roles = second.members[3].roles = RAFT_LEARNER;
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    change_to(s, &first);
+    single_durable(s, s->ticket);
+    single_acked(s, 2);
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_DONE);
+    change_to(s, &second);
+    single_do(s, RAFT_IN_CANCEL);
+    for (int stage = 0; stage < 2; stage++) {
+        single_durable(s, s->ticket);
+        single_acked(s, 2);
+    }
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_CANCELLED);
+    raft_configuration_get(s->raft, &c);
+    CHECK_EQ(c.count, 4);
+    CHECK_EQ(c.members[3].roles, RAFT_LEARNER);
 }

@@ -43,12 +43,20 @@ TEST(a_window_of_messages_closes_and_opens)
 
 TEST(a_window_of_bytes_closes)
 {
-    struct single *s = leader(arena, 3);
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_options options = {.election_ms = 1000,
+                                   .beat_ms = 100,
+                                   .append_bytes_max = 64,
+                                   .window_bytes = 256,
+                                   .window_messages = 16};
+    struct raft_configuration c = single_voters(3);
 
+    single_init(s, &(struct raft_start){.options = &options, .configuration = &c}, NULL, 0);
+    single_lead(s);
     single_propose(s, 1000);
-    CHECK_EQ(single_count(s, RAFT_OUT_SEND),
-             2 * s->options.window_bytes / s->options.append_bytes_max);
-    CHECK_EQ(peer(s, 0).sent, 1 + s->options.window_bytes);
+    CHECK_EQ(single_count(s, RAFT_OUT_SEND), 2 * options.window_bytes / options.append_bytes_max);
+    CHECK_EQ(peer(s, 0).sent, 1 + options.window_bytes);
+    CHECK_EQ(s->newest[2].sent_bytes, options.window_bytes);
 }
 
 /* 32 bits are not enough for the messages of a long term: their numbers wrap around. */
