@@ -275,17 +275,16 @@ static void advance(struct world *w, struct world_node *leader)
     }
 }
 
-/* How long it may take to send what a member may lack. */
-static uint64_t bytes_us(const struct world *w)
+/* How long it may take to send what a member may lack: of the longest log since the heal, for logs get shorter while
+ * this goes on. */
+static uint64_t bytes_us(struct world *w)
 {
-    uint32_t count = 0;
-
     for (uint32_t i = 0; i < NODE_MAX; i++) {
         const struct world_node *n = &w->nodes[i];
 
-        count = node_up(n) ? MAX(count, n->host->log.count) : count;
+        w->longest = node_up(n) ? MAX(w->longest, n->host->log.count) : w->longest;
     }
-    return (uint64_t)count * ENTRY_US;
+    return (uint64_t)w->longest * ENTRY_US;
 }
 
 void end_poll(struct world *w)
@@ -298,8 +297,9 @@ void end_poll(struct world *w)
                                         "nothing to happen"};
     struct world_node *leader = only_leader(w);
     uint64_t since_us = w->now_us - w->heal_us, limit_us = elections_us(w, LEADER_ELECTIONS);
+    uint64_t sending_us = bytes_us(w);
 
-    limit_us += w->stage > STAGE_LEADER ? bytes_us(w) : 0;
+    limit_us += w->stage > STAGE_LEADER ? sending_us : 0;
     limit_us += w->stage > STAGE_SERVE ? elections_us(w, REST_ELECTIONS + STEADY_ELECTIONS) : 0;
     advance(w, leader);
     if (w->stage == STAGE_END) {

@@ -110,6 +110,7 @@ struct world {
 
     enum world_stage stage;
     uint64_t heal_us, leader_us, steady_us;
+    uint32_t longest;                     /* entries in a log, since the heal */
     uint64_t steady_id, steady_term;      /* who led when all was at rest */
     uint64_t writes_before, reads_before; /* the heal */
     bool cancelled;
