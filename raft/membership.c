@@ -240,24 +240,29 @@ static void go_on(struct raft *r, const struct raft_configuration *now)
     }
 }
 
-void raft_change_drive(struct raft *r)
+/* Apart from the look whether it is time, which every step of a leader takes. */
+COLD static void next_stage(struct raft *r)
 {
     struct raft_configuration now, next;
 
+    raft_configuration_of(r, LATEST, &now);
+    if (raft_joint(r)) {
+        raft_configuration_leave(&now, r->leave_back, &next);
+        propose(r, &next);
+    } else if (r->give_up == RAFT_DONE) {
+        go_on(r, &now);
+    } else {
+        go_back(r, &now);
+    }
+}
+
+void raft_change_drive(struct raft *r)
+{
     if (r->transfer_to != 0 || raft_pends(r, PENDING_APPEND) || r->commit < r->term_start ||
         r->configuration_index[LATEST] > r->commit) {
         return;
     }
-    if (raft_joint(r)) {
-        raft_configuration_of(r, LATEST, &now);
-        raft_configuration_leave(&now, r->leave_back, &next);
-        propose(r, &next);
-    } else if (r->changing) {
-        raft_configuration_of(r, LATEST, &now);
-        if (r->give_up == RAFT_DONE) {
-            go_on(r, &now);
-        } else {
-            go_back(r, &now);
-        }
+    if (r->changing || raft_joint(r)) {
+        next_stage(r);
     }
 }

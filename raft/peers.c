@@ -160,14 +160,11 @@ void raft_configuration_reset(struct raft *r, const struct raft_configuration *c
 /* -- room ---------------------------------------------------------------------------------------------- */
 
 /* An upper bound: one of the two may be cut off by the append that brings the next. */
-static uint32_t room_for_append(const struct raft *r, const struct raft_in *in)
+COLD static uint32_t room_for_append(const struct raft *r, const struct raft_in *in)
 {
     struct raft_configuration of[CONFIGURATION_COUNT];
     uint32_t most = r->peer_count;
 
-    if (in->recv.configuration_count == 0) {
-        return most;
-    }
     raft_configuration_of(r, LATEST, &of[LATEST]);
     raft_configuration_of(r, PREVIOUS, &of[PREVIOUS]);
     for (uint32_t i = 0; i < in->recv.configuration_count; i++) {
@@ -187,20 +184,26 @@ static uint32_t room_for_append(const struct raft *r, const struct raft_in *in)
     return most;
 }
 
+COLD static uint32_t room_for_change(const struct raft *r, const struct raft_configuration *target)
+{
+    struct raft_configuration now = {.count = 0};
+
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        now.members[now.count++].replica_id = r->peers[i].replica_id;
+    }
+    return raft_configuration_union_count(&now, target);
+}
+
 uint32_t raft_room_for(const struct raft *r, const struct raft_in *in)
 {
     uint32_t most = r->peer_count;
 
     if (in->kind == RAFT_IN_CHANGE && raft_configuration_valid(in->change.target)) {
-        struct raft_configuration now = {.count = 0};
-
-        for (uint32_t i = 0; i < r->peer_count; i++) {
-            now.members[now.count++].replica_id = r->peers[i].replica_id;
-        }
-        most = raft_configuration_union_count(&now, in->change.target);
+        most = room_for_change(r, in->change.target);
     } else if (in->kind == RAFT_IN_RECV && in->recv.message->kind == RAFT_SNAPSHOT) {
         most = MAX(most, in->recv.message->install.snapshot->configuration.count);
-    } else if (in->kind == RAFT_IN_RECV && in->recv.message->kind == RAFT_APPEND) {
+    } else if (in->kind == RAFT_IN_RECV && in->recv.message->kind == RAFT_APPEND &&
+               in->recv.configuration_count > 0) {
         most = room_for_append(r, in);
     }
     return MIN(MAX(most, 1), RAFT_MEMBER_MAX);
