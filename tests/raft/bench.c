@@ -25,6 +25,7 @@ enum {
     SENT_MAX = 32,
     MEMBERS = 3,
     NS_TARGET = 1000,
+    NS_MAX = 16384,
     ENTRY_BYTES = 1,
     ELECTION_MS = 1000,
     BEAT_MS = 100
@@ -214,8 +215,10 @@ enum call {
 };
 
 struct sum {
-    uint64_t ns, calls, actions;
+    uint64_t calls, actions;
     uint64_t begun, best; /* the quickest batch, per call */
+    uint64_t batch_count;
+    uint32_t batches[NS_MAX]; /* by nanoseconds per call; the last: as many or more */
 };
 
 static const char *const call_names[] = {
@@ -230,25 +233,12 @@ static const char *const call_names[] = {
     [HEAR] = "follower: beat",
 };
 
-/* Processor time: who else is on the machine says nothing about a step. */
 static uint64_t now_ns(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t clock_ns; /* what asking it costs */
-
-static void weigh_clock(void)
-{
-    clock_ns = UINT64_MAX;
-    for (int i = 0; i < BATCH * BATCH; i++) {
-        uint64_t from = now_ns();
-
-        clock_ns = MIN(clock_ns, now_ns() - from);
-    }
 }
 
 static void begin(struct sum *s)
@@ -259,12 +249,24 @@ static void begin(struct sum *s)
 
 static void end(struct sum *s, uint32_t calls)
 {
-    uint64_t ns = now_ns() - s->begun - clock_ns;
+    uint64_t ns = now_ns() - s->begun;
 
     s->best = s->calls == 0 ? ns / calls : MIN(s->best, ns / calls);
-    s->ns += ns;
+    s->batches[MIN(ns / calls, NS_MAX - 1)]++;
+    s->batch_count++;
     s->actions += actions;
     s->calls += calls;
+}
+
+/* Of the batches: one that was interrupted says nothing about a step. */
+static uint64_t median(const struct sum *s)
+{
+    uint64_t seen = 0, ns = 0;
+
+    while ((seen += s->batches[ns]) * 2 < s->batch_count) {
+        ns++;
+    }
+    return ns;
 }
 
 static uint64_t report(const char *where, const struct sum *sums)
@@ -273,10 +275,10 @@ static uint64_t report(const char *where, const struct sum *sums)
 
     for (enum call c = 0; c < CALL_COUNT; c++) {
         if (sums[c].calls > 0) {
-            uint64_t ns = sums[c].ns / sums[c].calls;
+            uint64_t ns = median(&sums[c]);
 
-            printf("%-5s %-40s %5" PRIu64 " ns, at best %4" PRIu64 " %6.2f actions\n", where,
-                   call_names[c], ns, sums[c].best,
+            printf("%-5s %-40s %5" PRIu64 " ns in the median, at best %4" PRIu64 " %6.2f actions\n",
+                   where, call_names[c], ns, sums[c].best,
                    (double)sums[c].actions / (double)sums[c].calls);
             worst = MAX(worst, ns);
         }
@@ -377,7 +379,9 @@ static void follow_batch(struct group *g, struct sum *sums)
 static uint64_t measure_hot(uint32_t rounds)
 {
     static uint64_t memory[2][1024 / sizeof(uint64_t)];
-    struct sum sums[CALL_COUNT] = {0};
+    static struct sum sums[CALL_COUNT]; /* too large for the stack */
+
+    memset(sums, 0, sizeof(sums));
     struct group leader, follower;
     uint64_t before;
 
@@ -459,7 +463,9 @@ static void measure_cold(uint32_t groups, uint32_t rounds)
     size_t bytes = (sizeof(struct group) + raft_size(MEMBERS) + 63) / 64 * 64;
     uint8_t *all = malloc(groups * bytes);
     struct raft_message *acks = malloc(groups * sizeof(*acks) * 2);
-    struct sum sums[CALL_COUNT] = {0};
+    static struct sum sums[CALL_COUNT]; /* too large for the stack */
+
+    memset(sums, 0, sizeof(sums));
     uint64_t before;
 
     ASSERT(all && acks);
@@ -493,7 +499,6 @@ int main(int argc, char **argv)
     uint32_t groups = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : GROUPS;
 
     printf("raft_size: %zu bytes for 3 members, %zu for 7\n", raft_size(3), raft_size(7));
-    weigh_clock();
     uint64_t worst = measure_hot(MAX(rounds, 1));
     measure_commit(MAX(rounds, 1) * BATCH);
     measure_cold(MAX(groups, 1), MAX(rounds / 1000, 2));
