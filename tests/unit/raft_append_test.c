@@ -245,11 +245,48 @@ TEST(the_first_election_is_an_election_time_out_after_the_start)
     struct single *s = ARENA_NEW(arena, struct single);
     struct raft_configuration c = single_voters(3);
 
+    uint64_t longest = 0, shortest = UINT64_MAX;
+
     for (uint64_t seed = 0; seed < 100; seed++) {
         single_init(s, &(struct raft_start){.configuration = &c, .seed = seed, .now_ms = 777777},
                     NULL, 0);
         uint64_t after = raft_deadline(s->raft) - 777777;
         CHECK(after >= s->options.election_ms && after < 2 * s->options.election_ms);
+        longest = MAX(longest, after);
+        shortest = MIN(shortest, after);
+    }
+    CHECK(longest - shortest > s->options.election_ms * 9 / 10); /* all of the time is used */
+}
+
+TEST(a_leader_whose_log_differs_at_our_log_start_is_not_one)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_bound runs[] = {{9, 2}};
+    struct raft_start start = {.configuration = &c, .start = {5, 2}, .term = 3};
+    struct raft_message m = append_of((struct raft_bound){5, 1}, (struct raft_bound){10, 3});
+
+    single_init(s, &start, runs, COUNT_OF(runs));
+    single_receive(s, &m);
+    CHECK(single_find(s, RAFT_OUT_FATAL) != NULL);
+    single_init(s, &start, runs, COUNT_OF(runs));
+    m.append.prev.term = 2;
+    single_receive(s, &m);
+    CHECK_EQ(s->view.last.index, 10);
+}
+
+TEST(a_vote_is_remembered_over_a_start)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3);
+    struct raft_bound runs[] = {{9, 3}};
+    struct raft_message m = {.kind = RAFT_VOTE, .term = 3, .vote.last = {9, 3}};
+
+    single_init(s, &(struct raft_start){.configuration = &c, .term = 3, .vote = 2}, runs,
+                COUNT_OF(runs));
+    for (m.from = 3; m.from >= 2; m.from--) {
+        single_receive(s, &m);
+        CHECK_EQ(single_sent(s, RAFT_VOTE_REPLY, m.from)->vote_reply.granted, m.from == 2);
     }
 }
 

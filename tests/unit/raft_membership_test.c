@@ -233,6 +233,7 @@ TEST(a_cancellation_ends_with_the_leadership)
 
     single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
     single_lead(s);
+    single_propose(s, 1);
     change_to(s, &target);
     CHECK(s->view.joint && !s->view.configuration_committed);
     single_do(s, RAFT_IN_CANCEL);
@@ -243,7 +244,10 @@ TEST(a_cancellation_ends_with_the_leadership)
     CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_LOST);
     single_elect(s);
     CHECK_EQ(s->term, 3);
-    CHECK_EQ(s->newest[2].boot, 0); /* what was heard in another term is nothing */
+    struct raft_peer_view p;
+    CHECK(raft_peer_get(s->raft, 0, &p)); /* what was heard and sent in another term is nothing */
+    CHECK(p.state == RAFT_PROBE && p.match == 0 && s->newest[2].boot == 0);
+    CHECK(s->newest[2].sequence == 1 && s->newest[2].sent_bytes == 0);
     single_durable(s, s->ticket);
     single_acked(s, 2);
     CHECK(!s->view.joint && !s->view.configuration_committed);
@@ -275,4 +279,9 @@ TEST(a_change_that_is_cancelled_removes_only_whom_it_has_added)
     raft_configuration_get(s->raft, &c);
     CHECK_EQ(c.count, 4);
     CHECK_EQ(c.members[3].roles, RAFT_LEARNER);
+    second.members[4].roles = RAFT_LEARNER;
+    change_to(s, &second); /* and the next one is not given up */
+    single_durable(s, s->ticket);
+    single_acked(s, 2);
+    CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_DONE);
 }

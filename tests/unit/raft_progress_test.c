@@ -145,6 +145,11 @@ TEST(a_member_that_starts_anew_gets_a_snapshot_of_a_log_that_is_whole)
                                                        .prev = a->prev}});
     CHECK(single_find(s, RAFT_OUT_SNAPSHOT));
     CHECK_EQ(peer(s, 0).state, RAFT_SNAPSHOTTING);
+    single_time(s, s->options.beat_ms);
+    single_receive(s, &(struct raft_message){.kind = RAFT_APPEND_REPLY, /* to the beat */
+                                             .from = 2,
+                                             .reply = {.boot = 1, .sequence = a->sequence}});
+    CHECK_EQ(peer(s, 0).state, RAFT_SNAPSHOTTING);
 }
 
 static enum raft_read gone(const void *context, uint64_t prev, uint32_t bytes_max,
@@ -213,6 +218,12 @@ TEST(a_follower_whose_terms_ended_before_our_log_starts_gets_a_snapshot)
 {
     struct single *s = probing(arena);
 
+    reply_as(s, (struct raft_message_append_reply){.status = RAFT_REJECTED,
+                                                   .boot = 1,
+                                                   .sequence = s->newest[2].sequence,
+                                                   .prev = {6, 4},
+                                                   .hint = {7, 2}});
+    CHECK_EQ(s->out_count, 0); /* that was not the question */
     reply_as(s, (struct raft_message_append_reply){.status = RAFT_REJECTED,
                                                    .boot = 1,
                                                    .sequence = s->newest[2].sequence,
