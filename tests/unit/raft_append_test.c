@@ -182,8 +182,10 @@ TEST(a_hint_of_the_host_about_who_is_not_the_leader_is_nothing)
     CHECK_EQ(raft_deadline(s->raft), due);
     CHECK_EQ(s->view.leader, 2);
     in.peer.alive = false;
+    single_time(s, s->options.election_ms - 1);
     single_step(s, &in);
     CHECK_EQ(s->view.leader, 0);
+    CHECK(raft_deadline(s->raft) >= s->now_ms);
     CHECK(raft_deadline(s->raft) < s->now_ms + s->options.election_ms);
 }
 
@@ -231,13 +233,18 @@ TEST(who_came_with_a_configuration_goes_with_it)
     struct raft_configuration_entry entry = {7, single_voters(5)};
     struct raft_peer_view p;
 
+    entry.configuration.members[1].start_anew = true;
     receive(s, &m, &entry, 1);
     CHECK(raft_peer_get(s->raft, 3, &p));
+    raft_configuration_get(s->raft, &entry.configuration);
+    CHECK(entry.configuration.members[1].start_anew);
     m = append_of((struct raft_bound){5, 2}, (struct raft_bound){6, 4});
     m.term = 4;
     receive(s, &m, NULL, 0);
     CHECK_EQ(single_find(s, RAFT_OUT_CONFIGURATION)->configuration.index, 0);
     CHECK(raft_peer_get(s->raft, 1, &p) && !raft_peer_get(s->raft, 2, &p));
+    raft_configuration_get(s->raft, &entry.configuration);
+    CHECK(!entry.configuration.members[1].start_anew);
 }
 
 TEST(the_first_election_is_an_election_time_out_after_the_start)

@@ -285,3 +285,27 @@ TEST(a_change_that_is_cancelled_removes_only_whom_it_has_added)
     single_acked(s, 2);
     CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason, RAFT_DONE);
 }
+
+TEST(a_change_after_one_that_went_back_goes_on)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(3), target = single_voters(2);
+
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    for (int cancelled = 1; cancelled >= 0; cancelled--) {
+        change_to(s, &target);
+        CHECK(s->view.joint);
+        if (cancelled) {
+            single_do(s, RAFT_IN_CANCEL);
+        }
+        for (int stage = 0; stage < 2; stage++) {
+            single_durable(s, s->ticket);
+            single_acked(s, 2);
+        }
+        CHECK_EQ(single_find(s, RAFT_OUT_CHANGE)->change.reason,
+                 cancelled ? RAFT_CANCELLED : RAFT_DONE);
+        raft_configuration_get(s->raft, &c);
+        CHECK_EQ(c.count, cancelled ? 3 : 2);
+    }
+}

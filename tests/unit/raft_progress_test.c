@@ -41,6 +41,17 @@ TEST(a_window_of_messages_closes_and_opens)
     CHECK_EQ(peer(s, 1).in_flight, max);
 }
 
+TEST(a_leader_beats_when_it_is_time)
+{
+    struct single *s = leader(arena, 3);
+
+    single_time(s, s->options.beat_ms - 1);
+    CHECK_EQ(s->out_count, 0);
+    single_time(s, s->options.beat_ms);
+    CHECK_EQ(single_count(s, RAFT_OUT_SEND), 2);
+    CHECK_EQ(raft_deadline(s->raft), 2 * s->options.beat_ms);
+}
+
 TEST(a_window_of_bytes_closes)
 {
     struct single *s = ARENA_NEW(arena, struct single);

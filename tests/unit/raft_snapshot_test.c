@@ -62,6 +62,7 @@ TEST(a_snapshot_is_sent_once_for_each_time_it_was_asked_for)
     CHECK_EQ(single_find(s, RAFT_OUT_SNAPSHOT)->snapshot.to, 2);
     give(s, 2, &snapshot);
     CHECK(single_sent(s, RAFT_SNAPSHOT, 2)->install.snapshot == &snapshot);
+    CHECK_EQ(single_sent(s, RAFT_SNAPSHOT, 2)->install.sequence, s->newest[2].sequence + 1);
     give(s, 2, &snapshot);
     CHECK(!single_sent(s, RAFT_SNAPSHOT, 0));
 }
