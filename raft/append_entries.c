@@ -198,10 +198,10 @@ static void reject(struct raft *r, const struct raft_message *m)
 }
 
 /* A fenced replica is as good as new when it has all that was committed when its leader learned of this start: the
- * leader's commit index covers that once it is of the leader's own term. */
+ * leader's commit index covers that once it is of the leader's own term. Durably: the next start is without a fence. */
 static void unfence(struct raft *r, const struct raft_message_append *a, uint64_t match)
 {
-    if (r->fenced && a->boot == r->boot && match >= a->commit &&
+    if (r->fenced && a->boot == r->boot && MIN(match, r->durable) >= a->commit &&
         r->log->term_at(r->context, a->commit) == r->term) {
         raft_say(r, "caught up with %" PRIu64 ": unfenced", r->leader);
         r->fenced = false;

@@ -88,7 +88,7 @@ struct raft *raft_init(void *memory, const struct raft_start *s)
     r->hard_durable = true;
     r->commit = s->commit;
     adopt_configurations(r, s);
-    r->fenced = s->fenced && needs_fence(r);
+    r->fenced = s->damaged || (s->fenced && needs_fence(r));
     raft_election_reset(r);
     r->pending = 0; /* the host knows all that */
     return r;

@@ -35,7 +35,8 @@
  *       replica gets RAFT_IN_HALT.
  *   H6  Entries are whole: truncation, snapshots and log starts are at bounds.
  *   H7  At a start the host gives what is durable now: hard state, log, configurations. What it found and does not
- *       know to be durable (a page cache, after a kill) it syncs first. `boot` is larger than at any start before.
+ *       know to be durable (a page cache, after a kill) it syncs first. What was durable is all there, or the start is
+ *       `damaged`. `boot` is larger than at any start before.
  *   H8  An INSTALL is one atomic unit: after a crash all of it is there or nothing of it.
  *
  * OWNER    One core; no function may be called from two threads at a time. Time is any monotone count of
@@ -215,8 +216,8 @@ struct raft_options {
     uint32_t append_bytes_max; /* of one append */
     uint32_t window_bytes;     /* in flight to one follower */
     uint32_t window_messages;
-    bool
-        commit_at_once; /* a new commit index goes to followers at once, not with the next append */
+    /* A new commit index goes to followers at once, not with the next append. */
+    bool commit_at_once;
     /* Opt-in: an append may get a ticket that is durable already, although its bytes are not (H2 is given up for
      * appends without a configuration, never for hard states, snapshots and appends with one: a group of one that has
      * forgotten its new members would go on without them. RAFT_IN_DURABLE still follows). A replica that starts after an
@@ -251,6 +252,10 @@ struct raft_start {
     /* Relaxed only: the last end was not clean, or it was fenced then. The only voter of a group without others is not
      * fenced in spite of it; one with learners is, until RAFT_IN_UNFENCE: they may have more. */
     bool fenced;
+    /* In any mode: something that was durable cannot be read (bit rot, a bad sector), and the log is given up to before
+     * it. Fenced for that, alone or not: it may have told others of what it has lost. The host keeps both marks until
+     * RAFT_OUT_UNFENCED. A damaged hard state is no such thing: that replica is gone. */
+    bool damaged;
 };
 
 struct raft;
@@ -321,9 +326,9 @@ struct raft_in {
         } durable;
         struct {
             uint64_t to, after; /* as asked */
-            enum raft_read
-                result; /* READY (span; the host has the bytes in hand for the SEND that follows), GONE, or
-                                      NONE: it could not be read now */
+            /* READY (span; the host has the bytes in hand for the SEND that follows), GONE, or NONE: it could not be
+             * read now. */
+            enum raft_read result;
             struct raft_span span;
         } fetched;
         struct {
@@ -393,9 +398,9 @@ enum raft_out_kind {
     RAFT_OUT_CHANGE,   /* how RAFT_IN_CHANGE ended */
     RAFT_OUT_TRANSFER, /* how RAFT_IN_TRANSFER ended */
     RAFT_OUT_REFUSED,  /* the proposal was not taken */
-    RAFT_OUT_UNFENCED, /* the replica has caught up: it votes again; the host clears its mark */
-    RAFT_OUT_SUSPECT,  /* a replica lost what it had said to be durable: somebody broke H2 or H7 */
-    RAFT_OUT_FATAL,    /* a peer asks for what would break safety: halts; a person must look */
+    RAFT_OUT_UNFENCED, /* the replica has caught up, durably: it votes again; the host clears its marks */
+    RAFT_OUT_SUSPECT, /* a replica lost what it had said to be durable: damage, or H2 or H7 was broken */
+    RAFT_OUT_FATAL, /* a peer asks for what would break safety: halts; a person must look */
 };
 
 enum raft_entry_source {
@@ -420,8 +425,8 @@ struct raft_out {
         struct {
             enum raft_entry_source source;
             uint64_t from; /* bound; what the log holds after it is cut off first */
-            struct raft_bound
-                last; /* the end of the log afterwards; the core's own and proposed entries have its term */
+            /* The end of the log afterwards. The core's own and proposed entries have its term. */
+            struct raft_bound last;
             bool truncate; /* there is something to be cut off */
             const struct raft_configuration *configuration;
         } append;

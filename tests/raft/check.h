@@ -92,7 +92,8 @@ void check_note(struct check *c, uint64_t now_ms, const char *format, uint64_t a
  * entries of its log have been seen before (by check_out) somewhere; a new replica has an empty one. */
 void check_started(struct check *c, const struct raft_start *start);
 
-/* `lossy`: what was durable by ticket may be gone (relaxed, a loss of power), in the log, never in the hard state. */
+/* `lossy`: what was durable by ticket may be gone, in the log, never in the hard state: relaxed, a loss of power; or
+ * damage, of which the checker may be told once more when the replica is down already. */
 void check_stopped(struct check *c, uint64_t replica_id, bool lossy);
 
 /* All up to the ticket survives a loss of power. */

@@ -204,9 +204,9 @@ static bool alone(const struct raft_start *s)
 
 static void start_fence(struct check *c, struct replica *r, const struct raft_start *start)
 {
-    LAW(c, "fence", start->fenced || !(r->fenced || r->lossy),
+    LAW(c, "fence", start->fenced || start->damaged || !(r->fenced || r->lossy),
         "replica %" PRIu64 " starts without a fence after an unclean end", r->id);
-    r->fenced = start->fenced && !alone(start);
+    r->fenced = start->damaged || (start->fenced && !alone(start));
     if (start->fenced && !r->fenced && !tree_holds(r->tip, c->committed)) {
         LAW(c, "fence", r->tip->configured == c->committed->configured || c->may_lose,
             "replica %" PRIu64 " goes on alone after an unclean end, in force is " BOUND

@@ -276,9 +276,9 @@ static void out_configuration(struct check *c, struct replica *r, const struct r
 static void out_unfenced(struct check *c, struct replica *r)
 {
     LAW(c, "fence", r->fenced, "replica %" PRIu64 " was not fenced", r->id);
-    LAW(c, "fence", tree_holds(r->tip, r->fence_need) || c->may_lose,
-        "replica %" PRIu64 " has not caught up: its log ends at " BOUND ", it lacks " BOUND, r->id,
-        BOUND_OF(r->tip), BOUND_OF(r->fence_need));
+    LAW(c, "fence", tree_holds(r->tip_durable, r->fence_need) || c->may_lose,
+        "replica %" PRIu64 " has not caught up: it has durably " BOUND ", it lacks " BOUND, r->id,
+        BOUND_OF(r->tip_durable), BOUND_OF(r->fence_need));
     r->fenced = false;
 }
 
@@ -290,7 +290,7 @@ static void out_rare(struct check *c, struct replica *r, const struct raft_out *
         out_unfenced(c, r);
     } else if (out->kind == RAFT_OUT_SUSPECT) {
         const struct replica *other = replica_find(c, out->suspect.replica_id);
-        LAW(c, "state", c->options.raft->relaxed && other,
+        LAW(c, "state", other && other->lost.len > 0,
             "replica %" PRIu64 " suspects %" PRIu64 ", which has lost nothing", r->id,
             out->suspect.replica_id);
     } else if (out->kind == RAFT_OUT_FATAL) {

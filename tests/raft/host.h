@@ -99,6 +99,7 @@ struct host_disk {
     uint64_t commit;
     uint32_t boot; /* of the last start */
     bool fenced;   /* the mark of relaxed mode */
+    bool damaged;  /* something that was durable cannot be read */
     bool clean;    /* the last end was a host_stop() */
     struct host_log log;
 };
@@ -175,6 +176,8 @@ void host_stop(struct host *h);
 /* Up or failed to down. The first `whole` (0 .. write_count) unsynced writes survive, and when the next is an append,
  * its first `part` entries, after its truncation. `lossy`: bytes that a ticket called durable are gone. */
 void host_crash(struct host *h, uint32_t whole, uint32_t part);
+/* Bit rot while it is down: what follows the bound `from`, at or above the disk's log start, cannot be read. */
+void host_damage(struct host *h, uint64_t from);
 /* The disk fails: RAFT_IN_HALT, nothing gated leaves, nothing is written any more. */
 void host_fail_disk(struct host *h, uint64_t now_ms);
 

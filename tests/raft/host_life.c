@@ -176,11 +176,13 @@ void host_start(struct host *h, uint64_t now_ms)
     start.previous_index = in_force.previous_index;
     start.member_max = MAX(union_count(in_force.newest, in_force.previous), 1u);
     start.fenced = d->fenced;
+    start.damaged = d->damaged;
     host_say(h,
              "start %" PRIu32 ": term %" PRIu32 " log %" PRIu64 "^%" PRIu32 "..%" PRIu64 "^%" PRIu32
-             " commit %" PRIu64 "%s",
+             " commit %" PRIu64 "%s%s",
              d->boot, d->term, start.start.index, start.start.term, start.last.index,
-             start.last.term, start.commit, d->fenced ? " fenced" : "");
+             start.last.term, start.commit, d->fenced ? " fenced" : "",
+             d->damaged ? " damaged" : "");
     boot(h, &start);
 }
 
@@ -214,6 +216,18 @@ void host_crash(struct host *h, uint32_t whole, uint32_t part)
     (void)host_disk_do(h, whole);
     host_disk_do_part(h, part);
     down(h, h->options.raft->relaxed);
+}
+
+void host_damage(struct host *h, uint64_t from)
+{
+    struct host_disk *d = &h->disk;
+
+    ASSERT(h->end == HOST_DOWN && host_log_is_bound(&d->log, from));
+    host_say(h, "what follows %" PRIu64 " cannot be read any more", from);
+    host_log_cut(&d->log, from);
+    d->commit = MIN(d->commit, from);
+    d->damaged = true;
+    h->options.hooks->stopped(h->options.context, h, true);
 }
 
 /* Moves the replica when the step needs room for more members. */

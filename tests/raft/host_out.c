@@ -238,7 +238,7 @@ void host_execute(struct host *h, const struct raft_out *out, struct check_done 
         h->serving = true;
         break;
     case RAFT_OUT_UNFENCED:
-        h->disk.fenced = false;
+        h->disk.fenced = h->disk.damaged = false;
         break;
     default:
         break;

@@ -145,6 +145,7 @@ void replica_start(struct scenario_replica *r, uint32_t boot)
     start.configuration_index = indexes[0];
     start.previous_index = indexes[1];
     start.fenced = r->disk.fenced;
+    start.damaged = r->disk.damaged;
     r->committed = r->applied = start.commit;
     start.member_max = members_together(configurations);
     r->raft = raft_init(memory_for(r, start.member_max), &start);
@@ -456,7 +457,7 @@ static void do_action(struct scenario_replica *r, const struct raft_out *out)
         r->committed_new = true;
         break;
     case RAFT_OUT_UNFENCED:
-        r->disk.fenced = false;
+        r->disk.fenced = r->disk.damaged = false;
         break;
     case RAFT_OUT_CONFIGURATION:
     case RAFT_OUT_SERVE:

@@ -37,7 +37,7 @@ struct scenario_write {
 struct scenario_disk {
     uint32_t term;
     uint64_t vote;
-    bool fenced;
+    bool fenced, damaged;
     struct scenario_log log;
 };
 

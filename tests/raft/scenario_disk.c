@@ -1,7 +1,8 @@
 /* tests/raft/scenario_disk.c: the commands for disks: what is durable, what a crash leaves, where the log starts.
  *
  * WHY      Most of what goes wrong in a consensus algorithm goes wrong between a write and its sync.
- * RULES    crash loses what no ticket has made durable. wipe and lose break the promises of a disk (H2, H7) on purpose.
+ * RULES    crash loses what no ticket has made durable. wipe and lose break the promises of a disk (H2, H7) on purpose;
+ *          damage is what a host may find and must tell.
  *          When relaxed, an unclean end leaves the mark that fences the next start; stop is a clean end.
  * OWNER    struct scenario.
  * FAILURE  Bad words fail the scenario.
@@ -87,7 +88,8 @@ static void wipe(struct scenario *s, const struct words *w)
     memset(&r->disk, 0, sizeof(r->disk));
 }
 
-/* lose 1 after 3: while it is down, its disk has lost what it called durable */
+/* lose 1 after 3: while it is down, its disk has lost what it called durable, and nobody knows
+ * damage 1 after 3: the same, and its host knows */
 static void lose(struct scenario *s, const struct words *w)
 {
     struct scenario_replica *r = word_member(s, w, 1);
@@ -97,6 +99,7 @@ static void lose(struct scenario *s, const struct words *w)
         return;
     }
     log_cut(&r->disk.log, word_u64(s, w, 3));
+    r->disk.damaged = r->disk.damaged || word_is(w->at[0], "damage");
 }
 
 /* compact 1 5: the log starts at the bound 5 */
@@ -174,10 +177,11 @@ static void snapshot(struct scenario *s, const struct words *w)
 }
 
 const struct verb scenario_disk_verbs[] = {
-    {"durable", durable, false, false},   {"flush", flush, false, false},
-    {"crash", crash, false, false},       {"stop", stop, false, false},
-    {"restart", restart, false, false},   {"wipe", wipe, false, false},
-    {"lose", lose, false, false},         {"compact", compact, false, false},
-    {"cold", cold, false, false},         {"fetched", fetched, false, false},
-    {"snapshot", snapshot, false, false}, {NULL, NULL, false, false},
+    {"durable", durable, false, false}, {"flush", flush, false, false},
+    {"crash", crash, false, false},     {"stop", stop, false, false},
+    {"restart", restart, false, false}, {"wipe", wipe, false, false},
+    {"lose", lose, false, false},       {"damage", lose, false, false},
+    {"compact", compact, false, false}, {"cold", cold, false, false},
+    {"fetched", fetched, false, false}, {"snapshot", snapshot, false, false},
+    {NULL, NULL, false, false},
 };

@@ -186,9 +186,11 @@ static void print_totals(const struct world_totals *t)
     printf("steps %" PRIu64 ", messages %" PRIu64 " (%" PRIu64 " lost), leaders %" PRIu64
            ", committed %" PRIu64 "\n",
            t->events, t->messages, t->lost, t->leaders, t->committed);
-    printf("crashes %" PRIu64 ", stops %" PRIu64 ", disks lost %" PRIu64 ", pauses %" PRIu64
-           ", partitions %" PRIu64 ", busy %" PRIu64 "\n",
-           t->crashes, t->stops, t->disks_lost, t->pauses, t->partitions, t->busy);
+    printf("crashes %" PRIu64 ", stops %" PRIu64 ", disks lost %" PRIu64 ", damaged %" PRIu64
+           " (%" PRIu64 " suspected), pauses %" PRIu64 ", partitions %" PRIu64 ", busy %" PRIu64
+           "\n",
+           t->crashes, t->stops, t->disks_lost, t->damages, t->suspects, t->pauses, t->partitions,
+           t->busy);
     printf("snapshots made %" PRIu64 ", installed %" PRIu64 ", compactions %" PRIu64
            ", truncations %" PRIu64 ", cold reads %" PRIu64 "\n",
            t->snapshots, t->installs, t->compactions, t->truncations, t->cold_reads);

@@ -148,6 +148,8 @@ void node_crash(struct world *w, struct world_node *n, bool keep);
 void node_stop(struct world *w, struct world_node *n);
 void node_lose(struct world *w, struct world_node *n);
 void node_fail_disk(struct world *w, struct world_node *n);
+/* It loses power, and the end of what was durable cannot be read any more. */
+void node_damage(struct world *w, struct world_node *n);
 /* The machine is taken away, the replica with it. */
 void node_retire(struct world *w, struct world_node *n);
 /* After each event of a node: plans what its host waits for. */

@@ -17,7 +17,7 @@ static bool impaired(struct world *w, uint64_t id)
 {
     const struct world_node *n = node_of(w, id);
 
-    if (n == NULL || n->dead) {
+    if (n == NULL || n->dead || n->host->disk.damaged) {
         return true;
     }
     return w->profile.raft.relaxed &&

@@ -150,7 +150,7 @@ void node_start(struct world *w, struct world_node *n)
     ASSERT(!n->dead && !node_up(n));
     new_life(n);
     host_start(n->host, node_now_ms(w, n));
-    w->totals.fenced_starts += n->host->disk.fenced ? 1 : 0;
+    w->totals.fenced_starts += n->host->disk.fenced || n->host->disk.damaged ? 1 : 0;
     node_settle(w, n);
 }
 
@@ -190,6 +190,19 @@ void node_lose(struct world *w, struct world_node *n)
         node_crash(w, n, false);
     }
     n->dead = true;
+}
+
+void node_damage(struct world *w, struct world_node *n)
+{
+    const struct host_log *l = &n->host->disk.log;
+
+    node_crash(w, n, false);
+    uint32_t left = (uint32_t)sim_random_below(&w->random, l->count + 1u);
+
+    w->totals.damages++;
+    world_note(w, "disk of %" PRIu64 " is damaged, %" PRIu64 " entries are left", n->id, left);
+    host_damage(n->host,
+                left > 0 ? host_log_at(l, left - 1)->bound.index : l->base->raft.bound.index);
 }
 
 void node_fail_disk(struct world *w, struct world_node *n)

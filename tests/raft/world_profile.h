@@ -17,7 +17,8 @@ enum world_trouble {
     TROUBLE_PAUSE, /* the process stands still */
     TROUBLE_SLOW_DISK,
     TROUBLE_FAIL_DISK, /* a sync fails: halted for ever */
-    TROUBLE_LOSE_DISK, /* wiped, or damaged below what was durable: does not start again */
+    TROUBLE_LOSE_DISK, /* wiped, or its hard state damaged: does not start again */
+    TROUBLE_DAMAGE,    /* entries that were durable cannot be read any more */
     TROUBLE_CLOCK,     /* another rate, a jump */
     TROUBLE_PEER,      /* the failure detector speaks, true or not */
     TROUBLE_TRANSFER,

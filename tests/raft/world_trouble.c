@@ -135,15 +135,18 @@ static void say(struct world *w, struct world_node *n, enum raft_in_kind kind)
     node_settle(w, n);
 }
 
-static void disk_trouble(struct world *w, struct world_node *n, bool fail)
+static void disk_trouble(struct world *w, struct world_node *n, enum world_trouble t)
 {
     if (!members_can_spare(w, n->id)) {
         return;
     }
-    if (fail) {
+    if (t == TROUBLE_FAIL_DISK) {
         node_fail_disk(w, n);
-    } else {
+    } else if (t == TROUBLE_LOSE_DISK) {
         node_lose(w, n);
+    } else {
+        node_damage(w, n);
+        world_plan_node(w, n, EVENT_RESTART, away_us(w));
     }
 }
 
@@ -166,7 +169,8 @@ static void on_node(struct world *w, enum world_trouble t, struct world_node *n)
         break;
     case TROUBLE_FAIL_DISK:
     case TROUBLE_LOSE_DISK:
-        disk_trouble(w, n, t == TROUBLE_FAIL_DISK);
+    case TROUBLE_DAMAGE:
+        disk_trouble(w, n, t);
         break;
     case TROUBLE_CLOCK:
         clock_trouble(w, n);

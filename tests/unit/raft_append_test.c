@@ -155,12 +155,32 @@ TEST(a_fenced_replica_has_to_have_all_that_is_committed)
     m.append.boot = 7;
     m.append.commit = 8;
     single_receive(s, &m);
-    m.append.prev = m.append.span.runs[0]; /* its log has it now */
+    m.append.prev = m.append.span.runs[0]; /* its log has it now, but not durably */
     m.append.span.run_count = 0;
+    single_receive(s, &m);
+    CHECK(s->view.fenced);
+    single_durable(s, s->ticket);
     single_receive(s, &m);
     CHECK(!s->view.fenced && single_find(s, RAFT_OUT_UNFENCED) != NULL);
     single_do(s, RAFT_IN_UNFENCE); /* it is not */
     CHECK_EQ(s->out_count, 0);
+}
+
+TEST(a_damaged_replica_is_fenced_in_every_mode_and_alone)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(1);
+    struct raft_bound run = {5, 2};
+
+    single_init(s, &(struct raft_start){.configuration = &c, .term = 2, .damaged = true}, &run, 1);
+    CHECK(s->view.fenced);
+    single_do(s, RAFT_IN_CAMPAIGN);
+    single_time(s, s->now_ms + 100 * (uint64_t)s->options.election_ms);
+    CHECK(s->view.role == RAFT_FOLLOWER && s->view.term == 2);
+    single_do(s, RAFT_IN_UNFENCE);
+    CHECK(!s->view.fenced && single_find(s, RAFT_OUT_UNFENCED) != NULL);
+    single_do(s, RAFT_IN_CAMPAIGN);
+    CHECK_EQ(s->view.term, 3);
 }
 
 TEST(a_hint_of_the_host_about_who_is_not_the_leader_is_nothing)

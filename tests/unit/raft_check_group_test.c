@@ -347,6 +347,7 @@ TEST(a_fence_falls_when_all_is_there_again)
     struct raft_out out = {.kind = RAFT_OUT_UNFENCED};
 
     hand_copy(g, 2, 1, (struct raft_bound){2, 1}, 100);
+    hand_durable(g, 2);
     hand_out(g, 2, &out);
     hand_free(g);
 }
