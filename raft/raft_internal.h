@@ -56,8 +56,8 @@ struct raft_peer {
     bool want_snapshot : 1; /* RAFT_OUT_SNAPSHOT is due */
     bool send_vote : 1, send_now : 1, send_beat : 1, send_install : 1, send_fetched : 1;
     uint64_t match, durable; /* what its log has of this leader's; what of that is durable */
-    uint64_t
-        sent; /* bound that the next append follows: what the paper calls nextIndex comes after it */
+    /* Bound that the next append follows: what the paper calls nextIndex comes after it. */
+    uint64_t sent;
     uint64_t sent_bytes, answered_bytes; /* of appends in this term: what is between is in flight */
     uint64_t round;                      /* newest barrier round it answered */
     uint64_t catch_up_index;             /* where the log ended when its round began */
@@ -116,8 +116,8 @@ struct raft {
     uint64_t waiting_ticket;                   /* barriers that the next round is for */
     uint64_t barrier_ticket, barrier_index;    /* to be answered */
 
-    uint64_t durable_ticket, hard_ticket,
-        log_ticket; /* newest reported; of the last hard state, of the last append */
+    /* Newest reported; of the last hard state; of the last append. */
+    uint64_t durable_ticket, hard_ticket, log_ticket;
     struct raft_ticket tickets[RAFT_TICKET_MAX]; /* oldest first; both fields grow */
 
     struct raft_message reply;

@@ -87,9 +87,9 @@ struct replica {
 
     struct step step;
     uint64_t now_ms;
-    uint64_t run_ms,
-        lead_run_ms;          /* time it has run; when it began to lead with this configuration */
-    uint64_t leader_heard_ms; /* UINT64_MAX: not yet */
+    /* Time it has run; when it began to lead with this configuration. */
+    uint64_t run_ms, lead_run_ms;
+    uint64_t leader_heard_ms;     /* UINT64_MAX: not yet */
     struct node *configured_new;  /* a configuration appended in this step */
     struct node *configured_seen; /* what raft_configuration_get() was last compared with */
     uint64_t durable_seen;

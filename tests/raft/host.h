@@ -145,8 +145,8 @@ struct host {
     uint32_t write_first, write_count, write_capacity;
     uint32_t writing_first, writing_count, writing_capacity;
     uint64_t written, synced; /* numbers of the newest write, of the newest synced */
-    uint64_t ticket, log_ticket,
-        durable;      /* newest given; of the newest append or install; newest durable */
+    /* Newest given; of the newest append or install; newest durable. */
+    uint64_t ticket, log_ticket, durable;
     bool relaxed_due; /* an append got a ticket that is durable: host_relaxed() is owed */
 
     struct host_message *outbox, *outbox_last; /* gated, in order of sending */

@@ -37,8 +37,8 @@ struct world_result {
     uint64_t hash; /* of all that happened: the same for the same seed */
     uint64_t simulated_ms;
     uint32_t election_ms;
-    uint64_t leader_ms,
-        rest_ms; /* after the heal, until a leader served; until nothing differed any more */
+    /* After the heal, until a leader served; until nothing differed any more. */
+    uint64_t leader_ms, rest_ms;
     struct world_totals totals;
 };
 
