@@ -27,8 +27,8 @@
 /* A message with what the core does not see. Owned by whoever holds it; back to the store with host_message_free. */
 struct host_message {
     struct raft_message message;
-    const struct host_snapshot
-        *snapshot;              /* RAFT_SNAPSHOT: message.install.snapshot points into it */
+    /* RAFT_SNAPSHOT: message.install.snapshot points into it. */
+    const struct host_snapshot *snapshot;
     uint64_t after_ticket;      /* gate as the core gave it; 0: none */
     struct host_entry *entries; /* of the span, each with its prev */
     uint32_t entry_count, entry_capacity;
@@ -116,8 +116,8 @@ struct host_options {
     void *context; /* of the hooks */
     struct host_store *store;
     uint64_t replica_id;
-    const struct host_snapshot
-        *base; /* what a fresh disk holds: bound 0, with or without configuration */
+    /* What a fresh disk holds: bound 0, with or without configuration. */
+    const struct host_snapshot *base;
     uint64_t seed;
     uint32_t hot_count; /* newest entries that are in memory; more must be fetched */
     FILE *trace;        /* or NULL */
@@ -132,8 +132,8 @@ struct host {
     struct host_log log;
     struct check_state state; /* after the entry `applied` */
     uint64_t applied, commit;
-    const struct host_snapshot
-        *made; /* of the newest host_compact(); NULL: of this life there is none */
+    /* Of the newest host_compact(); NULL: of this life there is none. */
+    const struct host_snapshot *made;
     enum raft_role role;
     uint32_t term;
     uint64_t leader;
