@@ -1,132 +1,17 @@
-/* raft/raft.c: a replica's life: start, step, the actions of a step, deadline.
+/* raft/raft.c: a step: one event, and what follows from it.
  *
  * WHY      All of consensus is one function from (state, event) to (state, actions): what it does can be replayed,
  *          simulated for years in minutes, and read in one go.
  * HOW      raft_step() hands the event to its chapter (election.c, append_entries.c ...), which changes the state and
- *          marks what is pending; then a leader looks whether a commit, a change or a barrier got further. raft_next()
- *          makes one action after another from the state. Persisting comes before sending: a ticket that the host gives
- *          for an append is known when the reply that must wait for it is made.
+ *          marks what is pending; then a leader looks whether a commit, a change or a barrier got further. next.c makes
+ *          one action after another from the marks. Persisting comes before sending: a ticket that the host gives for an
+ *          append is known when the reply that must wait for it is made.
  * OWNER    The host's core.
  * FAILURE  What a peer says is checked and dropped or, where it would break safety, fatal for this replica alone.
  *          What the host promised is asserted.
- * LIMITS   RAFT_MEMBER_MAX peers, RAFT_TICKET_MAX tickets; one of each action per step but SEND, FETCH, SNAPSHOT.
+ * LIMITS   One of each action per step but SEND, FETCH, SNAPSHOT.
  */
 #include "raft/raft_internal.h"
-
-static_assert(sizeof(struct raft) + 3 * sizeof(struct raft_peer) <= 1024,
-              "1 KiB per replica of three");
-
-size_t raft_size(uint32_t member_max)
-{
-    ASSERT(member_max >= 1 && member_max <= RAFT_MEMBER_MAX);
-    return sizeof(struct raft) + member_max * sizeof(struct raft_peer);
-}
-
-uint32_t raft_member_max(const struct raft *r)
-{
-    return r->member_max;
-}
-
-struct raft *raft_move(struct raft *r, void *memory, uint32_t member_max)
-{
-    ASSERT(r->pending == 0 && member_max >= r->peer_count);
-    memmove(memory, r, sizeof(struct raft) + r->peer_count * sizeof(struct raft_peer));
-    r = memory;
-    r->member_max = (uint8_t)member_max;
-    return r;
-}
-
-static void check_options(const struct raft_options *o)
-{
-    ASSERT(o->election_ms >= 3 * o->beat_ms && o->beat_ms > 0);
-    ASSERT(o->append_bytes_max > 0 && o->window_bytes > 0 && o->window_messages > 0);
-}
-
-static void adopt_configurations(struct raft *r, const struct raft_start *s)
-{
-    if (s->previous && s->previous->count > 0) {
-        raft_configuration_reset(r, s->previous, s->previous_index);
-    }
-    if (s->configuration->count > 0) {
-        raft_configuration_adopt(r, s->configuration, s->configuration_index);
-    }
-    if (r->configuration_index[LATEST] <= r->commit) {
-        raft_configuration_settle(r);
-    }
-}
-
-/* A replica that is the only voter has nobody to catch up with. */
-static bool needs_fence(struct raft *r)
-{
-    return !(r->peer_count == 1 && raft_is_voter(r));
-}
-
-struct raft *raft_init(void *memory, const struct raft_start *s)
-{
-    struct raft *r = memory;
-
-    check_options(s->options);
-    ASSERT(s->replica_id != 0 && s->boot > 0 && s->term <= RAFT_TERM_MAX);
-    ASSERT(s->last.index >= s->start.index && s->commit >= s->start.index &&
-           s->commit <= s->last.index);
-    ASSERT(!s->fenced || s->options->relaxed);
-    memset(r, 0, raft_size(s->member_max));
-    r->options = s->options;
-    r->log = s->log;
-    r->context = s->context;
-    r->trace = s->trace;
-    r->replica_id = s->replica_id;
-    r->boot = s->boot;
-    r->term = MAX(s->term, s->last.term);
-    r->vote = s->last.term > s->term ? 0 : s->vote;
-    r->random = s->seed;
-    r->now_ms = s->now_ms;
-    r->member_max = (uint8_t)s->member_max;
-    r->start = s->start;
-    r->last = s->last;
-    r->durable = s->last.index;
-    r->hard_durable = true;
-    r->commit = s->commit;
-    adopt_configurations(r, s);
-    r->fenced = s->damaged || (s->fenced && needs_fence(r));
-    raft_election_reset(r);
-    r->pending = 0; /* the host knows all that */
-    return r;
-}
-
-void raft_pend(struct raft *r, enum raft_pending what)
-{
-    r->pending |= 1u << what;
-}
-
-bool raft_pends(const struct raft *r, enum raft_pending what)
-{
-    return (r->pending & 1u << what) != 0;
-}
-
-void raft_fatal(struct raft *r, const char *why)
-{
-    raft_say(r, "fatal: %s", why);
-    r->role = RAFT_HALTED;
-    r->leader = 0;
-    r->serving = false;
-    r->why = why;
-    r->pending = 1u << PENDING_ROLE | 1u << PENDING_FATAL;
-}
-
-void raft_commit_to(struct raft *r, uint64_t index)
-{
-    ASSERT(index > r->commit && index <= r->last.index);
-    r->commit = index;
-    raft_pend(r, PENDING_COMMIT);
-    if (r->configuration_index[LATEST] > r->configuration_index[PREVIOUS] &&
-        r->configuration_index[LATEST] <= index) {
-        raft_configuration_settle(r);
-        raft_pend(r, PENDING_CONFIGURATION);
-    }
-}
-
-/* -- events -------------------------------------------------------------------------------------------- */
 
 /* A message of a term above ours: when does it make us follow into that term? Not when it only asks or allows to
  * ask (thesis 9.6), and not when it would disturb a leader that we hear (thesis 4.2.3). */
@@ -359,36 +244,6 @@ static void serve(struct raft *r)
     }
 }
 
-/* What every step leaves true, whatever it was told. */
-static void check_peers(const struct raft *r)
-{
-    for (uint32_t i = 0; i < r->peer_count; i++) {
-        const struct raft_peer *p = &r->peers[i];
-
-        ASSERT(p->durable <= p->match && p->match <= r->last.index);
-        ASSERT(p->state == RAFT_SNAPSHOTTING || (p->match <= p->sent && p->sent <= r->last.index));
-        ASSERT(p->sent_bytes >= p->answered_bytes && p->round <= r->round);
-    }
-}
-
-static void check_state(const struct raft *r)
-{
-    ASSERT(r->start.index <= r->commit && r->commit <= r->last.index);
-    ASSERT(r->start.term <= r->last.term && r->last.term <= r->term);
-    ASSERT(r->durable <= r->last.index && r->applied <= r->commit);
-    ASSERT(r->configuration_index[PREVIOUS] <= r->configuration_index[LATEST]);
-    ASSERT(r->configuration_index[LATEST] <= r->last.index);
-    ASSERT((r->role == RAFT_LEADER) == (r->leader == r->replica_id));
-    if (r->role == RAFT_LEADER) {
-        ASSERT(!r->fenced && r->last.term == r->term && r->term_start <= r->last.index);
-        ASSERT(!r->serving || (r->commit >= r->term_start && r->applied >= r->term_start));
-        check_peers(r);
-    } else {
-        ASSERT(!r->serving && !r->changing && r->transfer_to == 0);
-        ASSERT(r->round_ticket == 0 && r->waiting_ticket == 0);
-    }
-}
-
 void raft_step(struct raft *r, const struct raft_in *in)
 {
     ASSERT(r->pending == 0 && !r->ticket_due); /* H1 */
@@ -413,7 +268,7 @@ void raft_step(struct raft *r, const struct raft_in *in)
         raft_pend(r, PENDING_PEERS);
     }
     if (r->role != RAFT_HALTED) {
-        check_state(r);
+        raft_check_state(r);
     }
 }
 

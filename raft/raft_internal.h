@@ -124,7 +124,7 @@ struct raft {
     struct raft_peer peers[];
 };
 
-/* -- raft.c: common ground ----------------------------------------------------------------------------- */
+/* -- state.c ------------------------------------------------------------------------------------------- */
 
 void raft_pend(struct raft *r, enum raft_pending what);
 bool raft_pends(const struct raft *r, enum raft_pending what);
@@ -132,8 +132,8 @@ bool raft_pends(const struct raft *r, enum raft_pending what);
 /* Halts: nothing but FATAL comes out any more. */
 void raft_fatal(struct raft *r, const char *why);
 
-/* Adopts a commit index larger than the present one. */
-void raft_commit_to(struct raft *r, uint64_t index);
+/* Asserts what holds after every step. */
+void raft_check_state(const struct raft *r);
 
 /* trace.c: a line in words for whoever listens. */
 void raft_say(const struct raft *r, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -186,6 +186,13 @@ void raft_campaign(struct raft *r, bool transfer);
 void raft_votes_count(struct raft *r);
 void raft_check_quorum(struct raft *r);
 
+/* -- commit.c ------------------------------------------------------------------------------------------ */
+
+/* Adopts a commit index larger than the present one. */
+void raft_commit_to(struct raft *r, uint64_t index);
+/* A leader's: as far as majorities are durable. */
+void raft_commit_advance(struct raft *r);
+
 /* -- request_vote.c ------------------------------------------------------------------------------------ */
 
 void raft_recv_vote(struct raft *r, const struct raft_message *m);
@@ -216,7 +223,6 @@ void raft_propose(struct raft *r);
 /* The leader's own entry: TERM_START or CONFIGURATION. */
 void raft_append_own(struct raft *r, enum raft_entry_source source);
 void raft_fetched(struct raft *r);
-void raft_commit_advance(struct raft *r);
 void raft_beat(struct raft *r);
 /* What is to be sent to a peer next, as an action; false: nothing. */
 bool raft_peer_next(struct raft *r, struct raft_peer *p, struct raft_out *out);

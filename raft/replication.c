@@ -1,11 +1,8 @@
-/* raft/replication.c: a leader's log goes to its followers and becomes committed (paper sections 5.3, 5.4.2).
+/* raft/replication.c: a leader's log grows and goes to its followers (paper section 5.3).
  *
  * WHY      Appending here and sending there go on at the same time (thesis 10.2.1): the leader's own disk is one of the
- *          majority, not a stage before it. So an entry is committed when a majority of each voter set has it durable,
- *          with or without the leader.
- * RULES    Only an entry of the own term is committed by counting (paper figure 8); what is before it goes along. All
- *          entries at or above term_start are of the own term, so one comparison decides.
- *          An append follows peer->sent, a bound; the host says which entries come next (struct raft_log).
+ *          majority, not a stage before it.
+ * RULES    An append follows peer->sent, a bound; the host says which entries come next (struct raft_log).
  * OWNER    A leader.
  * FAILURE  What cannot be read now is asked for again at the next beat.
  * LIMITS   options.append_bytes_max per append, the window per follower (progress.c).
@@ -48,28 +45,6 @@ void raft_propose(struct raft *r)
 void raft_append_own(struct raft *r, enum raft_entry_source source)
 {
     append(r, source, r->log->internal_index(r->context));
-}
-
-static uint64_t durable(const struct raft *r, const struct raft_peer *p)
-{
-    return p->replica_id == r->replica_id ? r->durable : p->durable;
-}
-
-void raft_commit_advance(struct raft *r)
-{
-    uint64_t index = raft_quorum(r, durable);
-
-    if (index <= r->commit || index < r->term_start) {
-        return;
-    }
-    raft_say(r, "commit to %" PRIu64, index);
-    raft_commit_to(r, index);
-    for (uint32_t i = 0; r->options->commit_at_once && i < r->peer_count; i++) {
-        struct raft_peer *p = &r->peers[i];
-
-        p->send_beat =
-            p->send_beat || raft_progress_window_open(r, p); /* not for ever to who is silent */
-    }
 }
 
 static void beat_snapshotting(struct raft *r, struct raft_peer *p)
