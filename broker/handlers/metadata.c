@@ -1,9 +1,11 @@
 /* broker/handlers/metadata.c: Metadata: brokers, topics, partitions, leaders.
  *
  * Version 0 without topics means all; from 1 on null means all and an empty list none. From 12 on topics may be
- * named by id; before, a request with an id is refused as a whole, although 10 and 11 carry the field. A topic that is missing and may be made on first use (auto.create.topics.enable and the
- * request's flag) is created in the background; this answer says UNKNOWN_TOPIC_OR_PARTITION, clients ask
- * again. The addresses are those of the listener that the client came in by.
+ * named by id; before, a request with an id is refused as a whole, although 10 and 11 carry the field. One id in a
+ * request makes it one by ids: names in it mean nothing, and topics without an id are not answered (Kafka; Java's
+ * clients send an id and an empty name). A topic that is missing and may be made on first use
+ * (auto.create.topics.enable and the request's flag) is created in the background; this answer says
+ * UNKNOWN_TOPIC_OR_PARTITION, clients ask again. The addresses are those of the listener that the client came in by.
  */
 #include "schema/metadata.h"
 #include "broker/handler.h"
@@ -68,23 +70,65 @@ static void fill_missing(struct request *rq, const struct metadata_request *in, 
     }
 }
 
-static void fill_asked(struct request *rq, const struct metadata_request *in,
-                       const struct metadata_request_topic *asked,
+static void fill_by_id(struct request *rq, const struct metadata_request *in, struct uuid id,
                        struct metadata_response_topic *out)
 {
-    bool by_id = rq->version >= IDS_FROM && asked->name.at == NULL;
-    const struct image_topic *topic = by_id ? image_topic_by_id(rq->image, asked->topic_id)
-                                            : image_topic_by_name(rq->image, asked->name);
+    const struct image_topic *topic = image_topic_by_id(rq->image, id);
 
     if (topic != NULL) {
         fill_topic(rq, in, topic, out);
-    } else if (by_id) {
-        out->name = BYTES_NULL;
-        out->topic_id = asked->topic_id;
-        out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
-    } else {
-        fill_missing(rq, in, asked->name, out);
+        return;
     }
+    out->name = BYTES_NULL;
+    out->topic_id = id;
+    out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
+}
+
+static void fill_by_name(struct request *rq, const struct metadata_request *in, struct bytes name,
+                         struct metadata_response_topic *out)
+{
+    const struct image_topic *topic = image_topic_by_name(rq->image, name);
+
+    if (topic != NULL) {
+        fill_topic(rq, in, topic, out);
+    } else {
+        fill_missing(rq, in, name, out);
+    }
+}
+
+static bool has_id(const struct metadata_request *in)
+{
+    for (int32_t i = 0; i < in->topics.len; i++) {
+        if (!uuid_is_zero(in->topics.at[i].topic_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fill_asked(struct request *rq, const struct metadata_request *in,
+                       struct metadata_response *out)
+{
+    bool by_ids = rq->version >= IDS_FROM && has_id(in);
+    int32_t count = 0;
+
+    out->topics = metadata_response_topics_new(rq->arena, in->topics.len);
+    if (out->topics.len < in->topics.len) { /* no memory */
+        return;
+    }
+    for (int32_t i = 0; i < in->topics.len; i++) {
+        const struct metadata_request_topic *asked = &in->topics.at[i];
+
+        if (by_ids && uuid_is_zero(asked->topic_id)) {
+            continue;
+        }
+        if (by_ids || asked->name.at == NULL) {
+            fill_by_id(rq, in, asked->topic_id, &out->topics.at[count++]);
+        } else {
+            fill_by_name(rq, in, asked->name, &out->topics.at[count++]);
+        }
+    }
+    out->topics.len = count;
 }
 
 static void fill_all(struct request *rq, const struct metadata_request *in,
@@ -136,8 +180,5 @@ void handle_metadata(struct request *rq, const struct metadata_request *in,
         fill_all(rq, in, out);
         return;
     }
-    out->topics = metadata_response_topics_new(rq->arena, in->topics.len);
-    for (int32_t i = 0; i < out->topics.len; i++) {
-        fill_asked(rq, in, &in->topics.at[i], &out->topics.at[i]);
-    }
+    fill_asked(rq, in, out);
 }

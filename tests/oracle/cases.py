@@ -97,6 +97,13 @@ def metadata_by_id(version):
     yield f"Metadata v{version}: neither id nor name", asks("metadata", version, {"topics": [{"name": None}]})
     yield f"Metadata v{version}: id and name", lambda s: s.ask(
         "metadata", version, {"topics": [{"topic_id": s.id_of("one"), "name": "one"}]})
+    for name in ("", "three", "unknown"):
+        yield f"Metadata v{version}: id and the name '{name}'", lambda s, n=name: s.ask(
+            "metadata", version, {"topics": [{"topic_id": s.id_of("one"), "name": n}], "allow_auto_topic_creation": False})
+    yield f"Metadata v{version}: unknown id and a name", asks(
+        "metadata", version, {"topics": [{"topic_id": UNKNOWN_ID, "name": "one"}], "allow_auto_topic_creation": False})
+    yield f"Metadata v{version}: an id beside a name", lambda s: s.ask(
+        "metadata", version, {"topics": [{"name": "three"}, {"topic_id": s.id_of("one"), "name": ""}, {"name": None}]})
 
 
 def assigned(*replicas):
