@@ -202,6 +202,17 @@ static bool alone(const struct raft_start *s)
            s->configuration->members[0].replica_id == s->replica_id;
 }
 
+/* What a replica may have helped to commit before this start: nothing of a term that its hard state does not know. */
+static struct node *fence_need(const struct check *c, const struct raft_start *start)
+{
+    struct node *n = c->committed;
+
+    while (n->bound.term > MAX(start->term, start->last.term)) {
+        n = n->parent;
+    }
+    return n;
+}
+
 static void start_fence(struct check *c, struct replica *r, const struct raft_start *start)
 {
     LAW(c, "fence", start->fenced || start->damaged || !(r->fenced || r->lossy),
@@ -216,7 +227,7 @@ static void start_fence(struct check *c, struct replica *r, const struct raft_st
         c->may_lose = true;
     }
     r->lossy = false;
-    r->fence_need = c->committed;
+    r->fence_need = fence_need(c, start);
 }
 
 static void start_reset(struct replica *r, const struct raft_start *start)

@@ -7,11 +7,17 @@
  */
 #include "tests/raft/check_hand.h"
 
+#include <stdio.h>
+
 void hand_failed(void *context, const char *law, const char *report)
 {
     struct hand *g = context;
 
     ASSERT(strstr(report, law) != NULL);
+    if (!g->breaks) {
+        (void)fputs(report, stderr);
+    }
+    ASSERT(g->breaks); /* or there is nowhere to go back to */
     g->law = law;
     longjmp(g->broken, 1);
 }

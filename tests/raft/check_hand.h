@@ -23,7 +23,8 @@ struct hand {
     uint64_t tickets[ROOM], now_ms;
     uint32_t boots[ROOM];
     bool fenced;
-    const char *law; /* that was broken */
+    bool breaks;     /* a law is about to be broken */
+    const char *law; /* that one */
     jmp_buf broken;
 };
 
@@ -31,6 +32,7 @@ struct hand {
 #define BREAKS(g_, law_, call_)                     \
     do {                                            \
         if (setjmp((g_)->broken) == 0) {            \
+            (g_)->breaks = true;                    \
             call_;                                  \
             CHECK_SAYS(false, "nothing is broken"); \
         }                                           \

@@ -186,11 +186,12 @@ static void print_totals(const struct world_totals *t)
     printf("steps %" PRIu64 ", messages %" PRIu64 " (%" PRIu64 " lost), leaders %" PRIu64
            ", committed %" PRIu64 "\n",
            t->events, t->messages, t->lost, t->leaders, t->committed);
-    printf("crashes %" PRIu64 ", stops %" PRIu64 ", disks lost %" PRIu64 ", damaged %" PRIu64
-           " (%" PRIu64 " suspected), pauses %" PRIu64 ", partitions %" PRIu64 ", busy %" PRIu64
-           "\n",
-           t->crashes, t->stops, t->disks_lost, t->damages, t->suspects, t->pauses, t->partitions,
-           t->busy);
+    printf("crashes %" PRIu64 ", stops %" PRIu64 ", ambushes %" PRIu64 ", pauses %" PRIu64
+           ", partitions %" PRIu64 ", busy %" PRIu64 "\n",
+           t->crashes, t->stops, t->ambushes, t->pauses, t->partitions, t->busy);
+    printf("disks lost %" PRIu64 ", damaged %" PRIu64 " (%" PRIu64
+           " suspected), fenced starts %" PRIu64 ", unfenced %" PRIu64 "\n",
+           t->disks_lost, t->damages, t->suspects, t->fenced_starts, t->unfenced);
     printf("snapshots made %" PRIu64 ", installed %" PRIu64 ", compactions %" PRIu64
            ", truncations %" PRIu64 ", cold reads %" PRIu64 "\n",
            t->snapshots, t->installs, t->compactions, t->truncations, t->cold_reads);
@@ -199,10 +200,9 @@ static void print_totals(const struct world_totals *t)
            t->replicas, t->changes_asked, t->changes_done, t->changes_failed, t->cancels,
            t->transfers_asked, t->transfers_done);
     printf("writes %" PRIu64 ", reads %" PRIu64 ", refused %" PRIu64 ", unknown %" PRIu64
-           ", barriers %" PRIu64 " (%" PRIu64 " failed), fenced starts %" PRIu64
-           ", unfenced %" PRIu64 "\n",
+           ", barriers %" PRIu64 " (%" PRIu64 " failed)\n",
            t->writes_ok, t->reads_ok, t->refused, t->unknown, t->barriers_ok + t->barriers_failed,
-           t->barriers_failed, t->fenced_starts, t->unfenced);
+           t->barriers_failed);
 }
 
 /* Takes the words of an option; how many, 0 when it is none. */

@@ -17,7 +17,7 @@
 /* What happened, for those who ask whether the seeds reach the corners. */
 struct world_totals {
     uint64_t events, messages, lost, leaders, crashes, stops, disks_lost, damages;
-    uint64_t pauses, partitions;
+    uint64_t pauses, partitions, ambushes;
     uint64_t snapshots, installs, compactions, truncations, cold_reads, busy;
     uint64_t changes_asked, changes_done, changes_failed, cancels, transfers_asked, transfers_done;
     uint64_t barriers_ok, barriers_failed, fenced_starts, unfenced, suspects, replicas;

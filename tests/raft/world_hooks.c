@@ -74,9 +74,24 @@ static void applied(void *context, struct host *h, const struct host_entry *e)
     clients_applied(w, at(w, h), e);
 }
 
-static void appended(struct world *w, const struct raft_out *out, const struct check_done *done)
+/* Soon: some of its messages have arrived then, and some have not. */
+static void ambush(struct world *w, struct world_node *n)
+{
+    const struct world_profile *p = &w->profile;
+
+    w->ambushes--;
+    w->totals.ambushes++;
+    world_plan_node(w, n, EVENT_AMBUSH,
+                    sim_random_below(&w->random, p->delay_us + p->jitter_us + 1u));
+}
+
+static void appended(struct world *w, struct world_node *n, const struct raft_out *out,
+                     const struct check_done *done)
 {
     w->totals.truncations += out->append.truncate ? 1 : 0;
+    if (w->ambushes > 0 && out->append.source != RAFT_ENTRY_MESSAGE) {
+        ambush(w, n);
+    }
     mix(w, out->append.last.index << 32 | out->append.last.term);
     if (out->append.source == RAFT_ENTRY_CONFIGURATION) {
         members_appended(w, out->append.last.index, done->entries[0].configuration);
@@ -158,7 +173,7 @@ static void out(void *context, struct host *h, const struct raft_out *out,
         role(w, n, out);
         break;
     case RAFT_OUT_APPEND:
-        appended(w, out, done);
+        appended(w, n, out, done);
         break;
     case RAFT_OUT_INSTALL:
         w->totals.installs++;

@@ -23,6 +23,7 @@ enum world_event_kind {
     EVENT_FETCH,    /* a: to, b: after, c: bytes_max */
     EVENT_SNAPSHOT, /* a: to */
     EVENT_RESTART,
+    EVENT_AMBUSH,  /* what it has appended is on its way: now it is hit */
     EVENT_HEAL,    /* of the network; a: number of the partition that ends */
     EVENT_TROUBLE, /* the next one */
     EVENT_COMPACT,
@@ -107,6 +108,7 @@ struct world {
 
     struct world_client clients[CLIENT_MAX];
     uint64_t value_last;
+    uint32_t ambushes; /* so many leaders more are hit when they append */
 
     enum world_stage stage;
     uint64_t heal_us, leader_us, steady_us;
@@ -166,12 +168,15 @@ struct world_node *node_any(struct world *w); /* that is up */
 void network_send(struct world *w, struct world_node *from, struct host_message *m);
 void network_arrive(struct world *w, const struct world_event *e);
 void network_partition(struct world *w);
+/* Both ways, from all machines but one (itself: from all). */
+void network_cut_off(struct world *w, const struct world_node *n, uint16_t but_for);
 void network_heal(struct world *w);
 
 /* -- world_trouble.c ------------------------------------------------------------------------------------- */
 
 void trouble_next(struct world *w);
 void trouble_plan(struct world *w);
+void trouble_ambush(struct world *w, struct world_node *n);
 
 /* -- world_members.c ------------------------------------------------------------------------------------- */
 

@@ -97,6 +97,17 @@ static void isolate(struct world *w, const struct world_node *n, bool one_way)
     }
 }
 
+void network_cut_off(struct world *w, const struct world_node *n, uint16_t but_for)
+{
+    w->totals.partitions++;
+    world_note(w, "%" PRIu64 " is cut off from all but %" PRIu64, n->id, w->nodes[but_for].id);
+    for (uint16_t i = 0; i < NODE_MAX; i++) {
+        if (i != but_for) {
+            cut(w, node_number(w, n), i, false);
+        }
+    }
+}
+
 static void split(struct world *w, bool one_way)
 {
     uint64_t sides = sim_random_next(&w->random);

@@ -140,6 +140,8 @@ static void for_node(struct world *w, const struct world_event *e)
         if (!n->dead && !node_up(n)) {
             node_start(w, n);
         }
+    } else if (e->kind == EVENT_AMBUSH) {
+        trouble_ambush(w, n);
     } else if (node_up(n) && n->host->end == HOST_UP) {
         node_event(w, n, e);
     }
@@ -187,6 +189,7 @@ static void dispatch(struct world *w, const struct world_event *e)
     case EVENT_FETCH:
     case EVENT_SNAPSHOT:
     case EVENT_RESTART:
+    case EVENT_AMBUSH:
         for_node(w, e);
         break;
     case EVENT_HEAL:

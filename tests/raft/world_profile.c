@@ -98,11 +98,12 @@ static void draw_clients(struct world_profile *p, struct sim_random *r)
 static void draw_troubles(struct world_profile *p, struct sim_random *r)
 {
     static const uint32_t weights[TROUBLE_COUNT] = {
-        [TROUBLE_PARTITION] = 16, [TROUBLE_CRASH] = 12,    [TROUBLE_STOP] = 3,
-        [TROUBLE_PAUSE] = 6,      [TROUBLE_SLOW_DISK] = 5, [TROUBLE_FAIL_DISK] = 2,
-        [TROUBLE_LOSE_DISK] = 2,  [TROUBLE_DAMAGE] = 4,    [TROUBLE_CLOCK] = 4,
-        [TROUBLE_PEER] = 4,       [TROUBLE_TRANSFER] = 6,  [TROUBLE_CAMPAIGN] = 2,
-        [TROUBLE_CHANGE] = 12,    [TROUBLE_CANCEL] = 2,    [TROUBLE_COLD] = 3,
+        [TROUBLE_PARTITION] = 16, [TROUBLE_CRASH] = 12,    [TROUBLE_AMBUSH] = 8,
+        [TROUBLE_STOP] = 3,       [TROUBLE_PAUSE] = 6,     [TROUBLE_SLOW_DISK] = 5,
+        [TROUBLE_FAIL_DISK] = 2,  [TROUBLE_LOSE_DISK] = 2, [TROUBLE_DAMAGE] = 4,
+        [TROUBLE_CLOCK] = 4,      [TROUBLE_PEER] = 4,      [TROUBLE_TRANSFER] = 6,
+        [TROUBLE_CAMPAIGN] = 2,   [TROUBLE_CHANGE] = 12,   [TROUBLE_CANCEL] = 2,
+        [TROUBLE_COLD] = 3,
     };
     uint32_t e = p->raft.election_ms;
 
@@ -137,13 +138,13 @@ const char *world_trouble_name(enum world_trouble t)
 {
     static const char *const names[TROUBLE_COUNT] = {
         [TROUBLE_PARTITION] = "partition", [TROUBLE_CRASH] = "crash",
-        [TROUBLE_STOP] = "stop",           [TROUBLE_PAUSE] = "pause",
-        [TROUBLE_SLOW_DISK] = "slow-disk", [TROUBLE_FAIL_DISK] = "fail-disk",
-        [TROUBLE_LOSE_DISK] = "lose-disk", [TROUBLE_DAMAGE] = "damage",
-        [TROUBLE_CLOCK] = "clock",         [TROUBLE_PEER] = "peer",
-        [TROUBLE_TRANSFER] = "transfer",   [TROUBLE_CAMPAIGN] = "campaign",
-        [TROUBLE_CHANGE] = "change",       [TROUBLE_CANCEL] = "cancel",
-        [TROUBLE_COLD] = "cold",
+        [TROUBLE_AMBUSH] = "ambush",       [TROUBLE_STOP] = "stop",
+        [TROUBLE_PAUSE] = "pause",         [TROUBLE_SLOW_DISK] = "slow-disk",
+        [TROUBLE_FAIL_DISK] = "fail-disk", [TROUBLE_LOSE_DISK] = "lose-disk",
+        [TROUBLE_DAMAGE] = "damage",       [TROUBLE_CLOCK] = "clock",
+        [TROUBLE_PEER] = "peer",           [TROUBLE_TRANSFER] = "transfer",
+        [TROUBLE_CAMPAIGN] = "campaign",   [TROUBLE_CHANGE] = "change",
+        [TROUBLE_CANCEL] = "cancel",       [TROUBLE_COLD] = "cold",
     };
 
     return names[t];

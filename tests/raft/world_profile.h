@@ -12,9 +12,10 @@
 
 enum world_trouble {
     TROUBLE_PARTITION,
-    TROUBLE_CRASH, /* one, some or all lose power */
-    TROUBLE_STOP,  /* a clean end */
-    TROUBLE_PAUSE, /* the process stands still */
+    TROUBLE_CRASH,  /* one, some or all lose power */
+    TROUBLE_AMBUSH, /* the next leaders that append are hit while their messages are on the way */
+    TROUBLE_STOP,   /* a clean end */
+    TROUBLE_PAUSE,  /* the process stands still */
     TROUBLE_SLOW_DISK,
     TROUBLE_FAIL_DISK, /* a sync fails: halted for ever */
     TROUBLE_LOSE_DISK, /* wiped, or its hard state damaged: does not start again */

@@ -7,6 +7,8 @@
  */
 #include "tests/raft/world_internal.h"
 
+enum { AMBUSH_MAX = 5 };
+
 static uint64_t length_us(struct world *w)
 {
     return world_around(&w->random, w->profile.trouble_length_ms) * 1000;
@@ -84,6 +86,24 @@ static void crash_some(struct world *w)
             crash(w, &w->nodes[i], for_us + sim_random_below(&w->random, for_us / 8 + 1));
         }
     }
+}
+
+/* A leader that has just appended: its messages are somewhere on the way, and it loses power, or everybody but one. What
+ * it has appended is then nowhere, or with few: the next leaders may have it or not (paper, figures 7 and 8). */
+void trouble_ambush(struct world *w, struct world_node *n)
+{
+    struct world_event heal = {.kind = EVENT_HEAL, .at_us = w->now_us + length_us(w)};
+
+    if (w->stage != STAGE_TROUBLE || !running(n)) {
+        return;
+    }
+    if (sim_random_below(&w->random, 2) == 0) {
+        crash(w, n, away_us(w));
+        return;
+    }
+    network_cut_off(w, n, node_number(w, node_any(w)));
+    heal.a = w->totals.partitions;
+    world_plan(w, &heal);
 }
 
 static void stop_one(struct world *w, struct world_node *n)
@@ -209,6 +229,8 @@ static void make(struct world *w, enum world_trouble t)
         world_plan(w, &e);
     } else if (t == TROUBLE_CRASH) {
         crash_some(w);
+    } else if (t == TROUBLE_AMBUSH) {
+        w->ambushes = 1 + (uint32_t)sim_random_below(&w->random, AMBUSH_MAX);
     } else if (t == TROUBLE_CHANGE) {
         members_change(w);
     } else if ((n = leader ? node_leader(w) : node_any(w)) != NULL) {

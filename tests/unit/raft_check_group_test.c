@@ -352,6 +352,33 @@ TEST(a_fence_falls_when_all_is_there_again)
     hand_free(g);
 }
 
+/* It has not helped to commit what is of a later term than its hard state knows. */
+TEST(a_fence_may_fall_under_a_leader_that_is_deposed_already)
+{
+    struct hand *g = hand_led(arena);
+    struct raft_out out = {.kind = RAFT_OUT_UNFENCED};
+    struct raft_message m;
+
+    hand_hard(g, 3, 1, 0);
+    hand_copy(g, 3, 1, (struct raft_bound){1, 1}, 0);
+    hand_copy(g, 3, 1, (struct raft_bound){2, 1}, 100);
+    hand_durable(g, 3);
+    check_stopped(g->check, 2, true);
+    hand_elect(g, 3, 1, 2);
+    hand_copy(g, 1, 3, (struct raft_bound){3, 2}, 0);
+    hand_durable(g, 1);
+    m = hand_accepted(g, 1, 2, 3);
+    m.to = 3;
+    hand_sends(g, &m);
+    hand_recv(g, 3, &m);
+    hand_commit(g, 3, 3); /* without 2 */
+    g->options.relaxed = g->fenced = true;
+    hand_start(g, 2, &(struct raft_start){.term = 1, .vote = 1, .last = {2, 1}});
+    hand_recv_plain(g, 2, 1, RAFT_APPEND, 1);
+    hand_out(g, 2, &out);
+    hand_free(g);
+}
+
 TEST(a_lone_replica_that_forgets_the_others_is_seen)
 {
     struct hand *g = hand_new(arena);
