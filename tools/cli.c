@@ -16,7 +16,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CLI_ARENA_BYTES_MAX = 512 << 20, CLI_TIMEOUT_MS = 10000, CLI_TIMEOUT_SECONDS_MAX = 1000000 };
+enum {
+    CLI_ARENA_BYTES_MAX = 512 << 20,
+    CLI_TIMEOUT_MS = 10000,
+    CLI_TIMEOUT_SECONDS_MAX = 1000000,
+    CLI_MESSAGE_BYTES = 4096
+};
 
 const struct cli_option_info cli_options[CLI_OPT_COUNT_OF] = {
     [CLI_OPT_BOOTSTRAP] = {{"-b", "--bootstrap"}, "HOST:PORT", "broker to ask (localhost:9092)"},
@@ -109,14 +114,17 @@ const struct cli_command *cli_command_find(struct bytes noun, struct bytes verb)
 
 int cli_fail(const struct cli *c, int exit, const char *format, ...)
 {
+    char text[CLI_MESSAGE_BYTES];
     va_list args;
 
     (void)c;
     va_start(args, format);
-    (void)fputs("weir: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
+    int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    for (char *at = text; *at != 0; at++) { /* a name in it may be anybody's: a terminal obeys it */
+        *at = (*at < 0 || *at >= ' ' || *at == '\n') && *at != 0x7f ? *at : '?';
+    }
+    (void)fprintf(stderr, "weir: %s%s\n", text, len >= CLI_MESSAGE_BYTES ? "..." : "");
     return exit;
 }
 
@@ -274,7 +282,7 @@ static void drop_arguments(struct cli *c, int count)
     memmove(c->arguments, c->arguments + count, (size_t)c->argument_count * sizeof(*c->arguments));
 }
 
-/* "weir topic" alone: which verbs there are. */
+/* "weir topic" alone: which verbs there are; with --help, what they do, and there is no command. */
 static int choose_command(struct cli *c)
 {
     struct bytes noun = c->arguments[0], verb = c->argument_count > 1 ? c->arguments[1] : BYTES("");
@@ -287,6 +295,9 @@ static int choose_command(struct cli *c)
     c->command = cli_command_find(noun, BYTES(""));
     if (c->command != NULL) {
         drop_arguments(c, 1);
+        return CLI_OK;
+    }
+    if (cli_has(c, CLI_OPT_HELP) && c->argument_count == 1 && cli_help_noun(plain_noun(noun))) {
         return CLI_OK;
     }
     struct buf verbs;
@@ -478,7 +489,7 @@ static int run(struct cli *c, int argc, char **argv)
         cli_help_all(c);
         return cli_has(c, CLI_OPT_HELP) ? CLI_OK : CLI_USAGE;
     }
-    if ((exit = choose_command(c)) != CLI_OK) {
+    if ((exit = choose_command(c)) != CLI_OK || c->command == NULL) {
         return exit;
     }
     if (cli_has(c, CLI_OPT_HELP)) {

@@ -155,6 +155,11 @@ int cli_table_end_partly(struct cli_table *t, int done, int failed, int exit);
 /* Asks on a terminal; elsewhere --yes must have said it: CLI_OK to go on. `what` is a question without its mark. */
 int cli_confirm(const struct cli *c, const char *what);
 
+/* As a terminal may get it: control characters, and bytes that are not UTF-8, as "\x1b". */
+struct bytes cli_plain(struct arena *arena, struct bytes text);
+/* As a shell takes it for one word. */
+struct bytes cli_quoted(struct arena *arena, struct bytes text);
+
 /* One cell of CSV on standard output, quoted if need be. */
 void cli_print_csv_cell(struct bytes text);
 

@@ -46,6 +46,20 @@ void cli_help_command(const struct cli *c, const struct cli_command *command)
     (void)printf("\nexample:\n  %s\n", command->example);
 }
 
+bool cli_help_noun(struct bytes noun)
+{
+    bool found = false;
+
+    for (int i = 0; i < cli_command_count; i++) {
+        if (bytes_equal(bytes_of(cli_commands[i].noun), noun)) {
+            print_usage_name(&cli_commands[i]);
+            (void)printf("\n    %s\n", cli_commands[i].text);
+            found = true;
+        }
+    }
+    return found;
+}
+
 int command_help(struct cli *c)
 {
     if (c->argument_count == 0) {
@@ -58,15 +72,7 @@ int command_help(struct cli *c)
         cli_help_command(c, command);
         return CLI_OK;
     }
-    int found = 0;
-    for (int i = 0; verb.len == 0 && i < cli_command_count; i++) {
-        if (bytes_equal(bytes_of(cli_commands[i].noun), c->arguments[0])) {
-            print_usage_name(&cli_commands[i]);
-            (void)printf("\n    %s\n", cli_commands[i].text);
-            found++;
-        }
-    }
-    return found > 0
+    return verb.len == 0 && cli_help_noun(c->arguments[0])
                ? CLI_OK
                : cli_fail(c, CLI_USAGE, "there is no command '%.*s'", BYTES_ARG(c->arguments[0]));
 }

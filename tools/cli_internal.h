@@ -23,6 +23,8 @@ extern const int cli_command_count;
 /* NULL when there is none. */
 const struct cli_command *cli_command_find(struct bytes noun, struct bytes verb);
 void cli_help_all(const struct cli *c);
+/* The commands of a noun; false when there are none. */
+bool cli_help_noun(struct bytes noun);
 void cli_help_command(const struct cli *c, const struct cli_command *command);
 
 #define COMMAND(noun, verb, arguments, least, most, options, text, example, function) \

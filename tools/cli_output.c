@@ -2,7 +2,8 @@
  *
  * WHY      Every command prints the same kinds of output, so the JSON of one command looks like that of another
  *          and a new command gets all formats for nothing.
- * FORMAT   table: columns as wide as their widest cell, numbers to the right. json: one array of objects.
+ * FORMAT   table: columns as wide as their widest cell, numbers to the right, control characters written out (names of
+ *          groups and clients are anybody's, and a terminal would obey them). json: one array of objects.
  *          jsonl: an object a line. csv: RFC 4180, with a header line. name: the first column alone.
  * OWNER    The command's arena, and one of the table's own for its rows.
  * LIMITS   CLI_ROWS_HELD rows are kept in memory: the first of them decide how wide the columns are, and later
@@ -120,10 +121,49 @@ static bool stands_right(enum cli_column_kind kind)
     return kind == CLI_NUMBER || kind == CLI_DURATION;
 }
 
+/* Bytes of the character at the start that may be shown as they are; 0: the first byte is to be written out. */
+static size_t plain_len(struct bytes text)
+{
+    size_t len = json_text_character(text);
+    bool control = text.at[0] < 0x20 || text.at[0] == 0x7f ||
+                   (len == 2 && text.at[0] == 0xc2 && text.at[1] < 0xa0);
+
+    return control ? 0 : len;
+}
+
+struct bytes cli_plain(struct arena *arena, struct bytes text)
+{
+    enum { WRITTEN_OUT = 4 }; /* "\x1b" */
+    size_t odd = 0;
+
+    for (size_t i = 0, len; i < text.len; i += MAX(len, 1)) {
+        len = plain_len(bytes_slice(text, i, text.len));
+        odd += len == 0;
+    }
+    char *out = odd == 0 ? NULL : ARENA_ARRAY(arena, char, text.len + odd * (WRITTEN_OUT - 1) + 1);
+    if (out == NULL) {
+        return text;
+    }
+    size_t end = 0;
+    for (size_t i = 0, len; i < text.len; i += MAX(len, 1)) {
+        len = plain_len(bytes_slice(text, i, text.len));
+        if (len == 0) {
+            end += (size_t)snprintf(out + end, WRITTEN_OUT + 1, "\\x%02x", text.at[i]);
+        } else {
+            memcpy(out + end, text.at + i, len);
+            end += len;
+        }
+    }
+    return (struct bytes){(const uint8_t *)out, end};
+}
+
 void cli_cell(struct cli_table *t, struct bytes text)
 {
     if (t->at == t->column_count && add_row(t) == NULL) {
         return;
+    }
+    if (t->cli->format == CLI_TABLE || t->cli->format == CLI_PATTERN) {
+        text = cli_plain(&t->arena, text);
     }
     t->last->cells[t->at].text = arena_copy(&t->arena, text);
     size_t width = shown_width(t->columns[t->at].kind, text);
@@ -190,6 +230,34 @@ static void print_object(const struct cli_table *t, const struct row *r)
         }
     }
     (void)putchar('}');
+}
+
+struct bytes cli_quoted(struct arena *arena, struct bytes text)
+{
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        "%+,-./:=@_";
+    bool plain = text.len > 0;
+
+    for (size_t i = 0; i < text.len && plain; i++) {
+        plain = memchr(safe, text.at[i], sizeof(safe) - 1) != NULL;
+    }
+    /* A quote ends the quoted part, stands by itself behind a backslash, and begins the next. */
+    uint8_t *out = plain ? NULL : ARENA_ARRAY(arena, uint8_t, text.len * 4 + 2);
+    if (out == NULL) {
+        return text;
+    }
+    size_t end = 0;
+    out[end++] = '\'';
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] == '\'') {
+            memcpy(out + end, "'\\'", 3);
+            end += 3;
+        }
+        out[end++] = text.at[i];
+    }
+    out[end++] = '\'';
+    return (struct bytes){out, end};
 }
 
 void cli_print_csv_cell(struct bytes text)

@@ -42,9 +42,9 @@ static void print_plan(const struct cli *c, const struct group_view *v, FILE *to
     for (int32_t i = 0; i < v->count; i++) {
         const struct group_view_group *g = &v->groups[i];
         int32_t commits = count_commits(c, g);
-        (void)fprintf(to, "%.*s: %s, %.*s, %d committed offset%s\n", BYTES_ARG(g->name),
-                      group_type_name(g->type), BYTES_ARG(g->state), commits,
-                      commits == 1 ? "" : "s");
+        (void)fprintf(to, "%.*s: %s, %.*s, %d committed offset%s\n",
+                      BYTES_ARG(cli_plain(c->arena, g->name)), group_type_name(g->type),
+                      BYTES_ARG(g->state), commits, commits == 1 ? "" : "s");
     }
 }
 

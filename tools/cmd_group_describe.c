@@ -49,19 +49,19 @@ static void offsets_add(struct cli_table *t, const struct group_view_group *g, b
 
 /* ---- for eyes ---- */
 
-static int print_summary(const struct group_view_group *g)
+static int print_summary(struct cli *c, const struct group_view_group *g)
 {
-    (void)printf("%.*s: %s, %.*s", BYTES_ARG(g->name), group_type_name(g->type),
-                 BYTES_ARG(g->state));
+    (void)printf("%.*s: %s, %.*s", BYTES_ARG(cli_plain(c->arena, g->name)),
+                 group_type_name(g->type), BYTES_ARG(g->state));
     if (g->member_count >= 0) {
         (void)printf(", %d member%s", g->member_count, g->member_count == 1 ? "" : "s");
     }
     (void)printf(", coordinator %d\n", g->coordinator);
     if (g->protocol_type.len > 0) {
-        (void)printf("  protocol %.*s\n", BYTES_ARG(g->protocol_type));
+        (void)printf("  protocol %.*s\n", BYTES_ARG(cli_plain(c->arena, g->protocol_type)));
     }
     if (g->assignor.len > 0) {
-        (void)printf("  assignor %.*s\n", BYTES_ARG(g->assignor));
+        (void)printf("  assignor %.*s\n", BYTES_ARG(cli_plain(c->arena, g->assignor)));
     }
     if (g->epoch >= 0) {
         (void)printf("  epoch %d, assignment epoch %d\n", g->epoch, g->assignment_epoch);
@@ -71,7 +71,7 @@ static int print_summary(const struct group_view_group *g)
 
 static int print_text(struct cli *c, const struct group_view_group *g)
 {
-    int exit = print_summary(g);
+    int exit = print_summary(c, g);
 
     if (g->member_count > 0) {
         struct cli_table *members = group_members_begin(c, false);

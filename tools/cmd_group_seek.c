@@ -255,8 +255,14 @@ static int apply(struct seek *s)
     if (e != OK) {
         return cli_fail_err(c, e, "the undo file cannot be written, so nothing was moved");
     }
-    (void)fprintf(stderr, "undo with: weir group seek %.*s --undo %.*s\n", BYTES_ARG(s->group),
-                  BYTES_ARG(name));
+    struct bytes group = cli_plain(c->arena, cli_quoted(c->arena, s->group));
+    if (bytes_starts_with(group, BYTES("-"))) {
+        (void)fprintf(stderr, "undo with: weir group seek --undo %.*s -- %.*s\n", BYTES_ARG(name),
+                      BYTES_ARG(group));
+    } else {
+        (void)fprintf(stderr, "undo with: weir group seek %.*s --undo %.*s\n", BYTES_ARG(group),
+                      BYTES_ARG(name));
+    }
     e = group_plan_apply(c, &s->plan);
     if (e != OK) {
         return cli_fail_err(c, e, "seek");

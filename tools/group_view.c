@@ -88,6 +88,7 @@ struct chosen {
     regex_t *regexes;
     int regex_count;
     bool matched[CLI_ARGUMENTS_MAX]; /* by argument */
+    bool exact[CLI_ARGUMENTS_MAX];   /* a group has this very name: it is meant alone */
     struct bytes one;                /* only this one; null: by arguments */
 };
 
@@ -112,8 +113,9 @@ static bool is_chosen(struct cli *c, struct chosen *by, struct bytes group)
     const char *name = yes ? "" : cstr(c->arena, group);
 
     for (int i = 0; i < c->argument_count; i++) {
-        if (bytes_equal(c->arguments[i], group) ||
-            (is_glob(c->arguments[i]) && fnmatch(cstr(c->arena, c->arguments[i]), name, 0) == 0)) {
+        if (by->exact[i] ? bytes_equal(c->arguments[i], group)
+                         : is_glob(c->arguments[i]) &&
+                               fnmatch(cstr(c->arena, c->arguments[i]), name, 0) == 0) {
             by->matched[i] = yes = true;
         }
     }
@@ -204,6 +206,17 @@ static enum err ask_broker(struct cli *c, int32_t broker, struct list_groups_res
     return client_do(c->client, &call, c->arena);
 }
 
+/* "a*" is the group of that name if there is one: nothing else is to be deleted with it. */
+static void find_exact(const struct cli *c, struct chosen *by,
+                       const struct list_groups_response *rs)
+{
+    for (int32_t i = 0; i < rs->groups.len; i++) {
+        for (int k = 0; k < c->argument_count; k++) {
+            by->exact[k] |= bytes_equal(c->arguments[k], rs->groups.at[i].group_id);
+        }
+    }
+}
+
 static void take_groups(struct cli *c, struct group_view *v, struct chosen *by, int32_t broker,
                         const struct list_groups_response *rs)
 {
@@ -264,6 +277,7 @@ static enum err list(struct cli *c, struct chosen *by, struct group_view *v)
                         kafka_error_info(told[i].error_code)->name);
         }
         room += (size_t)told[i].groups.len;
+        find_exact(c, by, &told[i]);
     }
     v->groups = ARENA_ARRAY(c->arena, struct group_view_group, room);
     if (told == NULL || v->groups == NULL) {

@@ -82,8 +82,8 @@ struct group_view {
     int64_t at_ms;
 };
 
-/* The groups that the command's arguments (globs) and --regex name; all when there are none. Waits for coordinators
- * that load. Prints why it cannot be had and returns the code; names that are not there are told and counted. */
+/* The groups that the command's arguments (names, or globs that are no group's name) and --regex name; all when there
+ * are none. Waits for coordinators that load. Prints why it cannot be had and returns the code; names that are not there are told and counted. */
 int group_view_load(struct cli *c, uint32_t parts, struct group_view *out);
 /* The group of that name alone; its absence is told. */
 int group_view_one(struct cli *c, struct bytes name, uint32_t parts, struct group_view *out);

@@ -238,6 +238,39 @@ def undoing_a_first_commit_takes_it_away(node):
     assert rows(node, "group", "lag", "-r", "^brief$") == []
 
 
+def a_name_may_be_anything(node):
+    for name in ("odd 'name'", "-n", "\x1b[31mred", "two\nlines", "größe", "all*"):
+        err = weir(node, "group", "seek", "--to", "start", "--topic", "orders", "--yes", "--", name)[1]
+        assert "\x1b" not in err and err.count("\n") == 1, err
+        undo = err.removeprefix("undo with: ")
+        if name.isprintable():  # the line can be given to a shell
+            subprocess.run(undo.strip().replace("weir", WEIR, 1) + " --yes" if name != "-n" else
+                           undo.strip().replace("weir", WEIR, 1).replace(" -- ", " --yes -- "), shell=True, check=True,
+                           cwd=node.folder, env=dict(os.environ, WEIR_BOOTSTRAP=node.at), capture_output=True)
+            weir(node, "group", "seek", "--to", "start", "--topic", "orders", "--yes", "--", name)
+        for verb in ("list", "describe", "lag", "members", "events"):
+            text = out(node, "group", verb, "--", name)
+            assert "\x1b" not in text and "two\nlines" not in text, text
+        told = json.loads(out(node, "group", "describe", "-o", "json", "--", name))
+        assert [r["group"] for r in told] == [name], told
+    assert "\\x1b[31mred " in out(node, "group", "list") and "two\\x0alines " in out(node, "group", "list")
+
+
+def a_group_that_is_named_like_a_pattern_goes_alone(node):
+    out(node, "group", "seek", "allies", "--to", "start", "--topic", "orders", "--yes")
+    assert out(node, "group", "delete", "all*", "--yes", "-o", "name") == "all*\n"
+    assert out(node, "group", "delete", "all*", "--yes", "-o", "name") == "allies\n"
+    names = out(node, "group", "describe", "-r", "odd|^-n|red|two|gr", "-o", "name")
+    assert len(names.splitlines()) == 6, names
+    out(node, "group", "delete", "--yes", "--", "odd 'name'", "-n", "\x1b[31mred", "two\nlines", "größe")
+
+
+def help_is_there_for_a_noun(node):
+    text = out(node, "group", "--help")
+    assert "weir group seek GROUP\n" in text and "weir group members [GROUP...]\n" in text, text
+    assert out(node, "groups", "-h") == text
+
+
 # ---- members ----
 
 def members_are_shown_with_their_partitions(node):
@@ -423,7 +456,8 @@ def main():
                          a_seek_makes_a_group_and_the_list_shows_it, lag_is_shown_in_records_and_in_time,
                          a_condition_picks_rows_and_ends_with_seven, two_looks_say_when_it_will_be_done,
                          time_is_told_for_packed_and_large_batches, offsets_show_what_groups_committed,
-                         every_position_is_understood, a_seek_can_be_undone, undoing_a_first_commit_takes_it_away):
+                         every_position_is_understood, a_seek_can_be_undone, undoing_a_first_commit_takes_it_away,
+                         a_name_may_be_anything, a_group_that_is_named_like_a_pattern_goes_alone, help_is_there_for_a_noun):
             tests.test(function, node)
         if missing("kcat"):
             tests.skip("members", "kcat is not installed")
