@@ -3,6 +3,7 @@
  * WHY      A failing seed must not end the others, whatever way it fails. A child process plays one seed after the other
  *          and says in shared memory where it is; when it dies, that seed has failed, and the next child goes on
  *          behind it.
+ *          Where somebody watches, a line on stderr counts, and is gone at the end.
  * FORMAT   For each failure the law that was broken and the report, then "FAILED seed N" and the command that replays
  *          it. The last line is "N passed, N failed". The exit status is 0 if and only if something ran and nothing
  *          failed.
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SEED_SECONDS_MAX = 120, FAILURES_SHOWN_MAX = 10, TWICE_EVERY = 32 };
@@ -36,6 +38,7 @@ struct progress {
     uint64_t seed, passed, simulated_ms;
     struct most leader, rest; /* in election time-outs after the heal */
     bool finished;            /* all seeds; what fails then is the leak check */
+    time_t shown_s;           /* when the line was written anew */
     struct world_totals totals;
 };
 
@@ -54,9 +57,36 @@ static const char help[] =
     "  weir_raft_sim --seeds 1 200 --totals\n"
     "  weir_raft_sim --seed 17 --trace | less\n";
 
+static void show(const struct options *o, struct progress *p)
+{
+    time_t now_s = time(NULL);
+
+    if (o->one || now_s == p->shown_s || isatty(STDERR_FILENO) == 0) {
+        return;
+    }
+    p->shown_s = now_s;
+    (void)fprintf(stderr, "\r%" PRIu64 " seeds passed, %.1f simulated hours ", p->passed,
+                  (double)p->simulated_ms / 3600e3);
+    if (o->hours > 0) {
+        (void)fprintf(stderr, "of %.1f ", o->hours);
+    } else {
+        (void)fprintf(stderr, "(%.0f %%) ",
+                      100.0 * (double)(p->seed + 1 - o->from) / (double)o->count);
+    }
+}
+
+/* Before anything else is said. */
+static void show_no_more(void)
+{
+    if (isatty(STDERR_FILENO) != 0) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
 static void broken(void *context, const char *law, const char *report)
 {
     (void)context;
+    show_no_more();
     printf("law %s is broken: %s\n", law, report);
     (void)fflush(stdout);
     _exit(EXIT_FAILURE);
@@ -141,6 +171,7 @@ static bool play_child(const struct options *o, uint64_t from, struct progress *
         for (uint64_t seed = from; !enough(o, shared, seed); seed++) {
             shared->seed = seed;
             play_seed(o, seed, shared);
+            show(o, shared);
         }
         shared->finished = true;
         exit(EXIT_SUCCESS); /* with the leak check */
@@ -270,6 +301,7 @@ int main(int argc, char **argv)
     uint64_t failed = play_all(&o, shared);
     double hours = (double)shared->simulated_ms / 3600e3, cpu = cpu_seconds();
 
+    show_no_more();
     if (o.totals) {
         print_totals(&shared->totals);
         printf("after the heal the slowest leader took %.1f election time-outs (seed %" PRIu64
