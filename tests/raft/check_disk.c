@@ -246,7 +246,8 @@ static void start_reset(struct replica *r, const struct raft_start *start)
     r->transfers = 0;
     r->target_count = 0;
     r->ticket_last_log = 0;
-    r->ticket_durable = r->ticket_last; /* what is older is durable now, or gone */
+    /* What is older is durable now, or gone. */
+    r->ticket_durable = MAX(r->ticket_durable, r->ticket_last);
     r->log_ops.len = r->hard_ops.len = r->asks.len = r->heard.len = 0;
     r->now_ms = start->now_ms;
     r->configured_new = NULL;

@@ -10,8 +10,10 @@
  * DISK     Writes are numbered and go to the disk image in order. `synced` is the number up to which they survive for
  *          sure. An unsynced write survives a crash only if all before it do; of an append, entries up to a bound may.
  *          An INSTALL is whole or not there (H8).
- * TICKETS  One stream per host that never goes back, not even by a restart. Relaxed: an append gets the newest ticket
- *          that is durable already, and the RAFT_IN_DURABLE that follows is host_relaxed().
+ * TICKETS  One stream per host that never goes back, not even by a restart. Some hosts give each write its own, some share
+ *          the stream with others (there are gaps, and DURABLE may name a ticket of somebody else), some give one to all
+ *          writes of a sync. Relaxed: an append gets the newest ticket that is durable already, and the RAFT_IN_DURABLE
+ *          that follows is host_relaxed().
  * OUTBOX   A message with a gate waits until its ticket is durable; hooks.leaves() gets it then. A crash and a
  *          failed disk empty the outbox (H5).
  * TIME     All now_ms are the replica's own clock.
@@ -104,6 +106,10 @@ struct host_disk {
     struct host_log log;
 };
 
+enum host_tickets { HOST_TICKET_OWN, HOST_TICKET_GAPS, HOST_TICKET_SHARED, HOST_TICKETS_COUNT };
+
+enum { HOST_TICKET_GAP = 3 };
+
 enum host_end {
     HOST_DOWN, /* not started, or stopped */
     HOST_UP,
@@ -147,7 +153,9 @@ struct host {
     uint64_t written, synced; /* numbers of the newest write, of the newest synced */
     /* Newest given; of the newest append or install; newest durable. */
     uint64_t ticket, log_ticket, durable;
-    bool relaxed_due; /* an append got a ticket that is durable: host_relaxed() is owed */
+    enum host_tickets tickets;
+    bool ticket_closed; /* shared: a sync has begun; what comes now is of the next one */
+    bool relaxed_due;   /* an append got a ticket that is durable: host_relaxed() is owed */
 
     struct host_message *outbox, *outbox_last; /* gated, in order of sending */
 
@@ -190,7 +198,9 @@ void host_receive(struct host *h, const struct host_message *m, bool busy, uint6
 bool host_propose(struct host *h, struct host_entry *entries, uint32_t count,
                   uint32_t expected_term, uint64_t now_ms);
 
-/* The disk has all writes up to number `mark` (h->written when the sync began). */
+/* A sync begins, of all writes so far. Gives their number: the mark. */
+uint64_t host_sync_begins(struct host *h);
+/* The disk has all writes up to number `mark`. */
 void host_synced(struct host *h, uint64_t mark, uint64_t now_ms);
 /* Reports the ticket of relaxed appends once more, when one is owed. */
 void host_relaxed(struct host *h, uint64_t now_ms);

@@ -70,6 +70,7 @@ struct host *host_new(const struct host_options *options)
     ASSERT(h != NULL && options->replica_id != 0);
     h->options = *options;
     h->ticket = h->durable = 1; /* of nothing: relaxed appends before the first sync need one */
+    h->tickets = (enum host_tickets)(options->seed % HOST_TICKETS_COUNT);
     h->disk.clean = true;
     host_log_init(&h->log, options->base);
     host_log_init(&h->disk.log, options->base);
@@ -157,6 +158,7 @@ void host_start(struct host *h, uint64_t now_ms)
     h->commit = MAX(h->applied, d->commit);
     h->log.cold = host_log_last(&h->log).index; /* nothing is in memory yet */
     h->log_ticket = 0;
+    h->ticket_closed = true; /* what it stood for may be lost */
     h->relaxed_due = false;
     h->made = NULL;
     start.trace = h->options.trace != NULL ? trace : NULL;
@@ -204,7 +206,7 @@ void host_stop(struct host *h)
     host_say(h, "stop");
     (void)host_disk_do(h, h->write_count);
     h->disk.clean = true;
-    h->durable = h->ticket;
+    h->durable = MAX(h->durable, h->ticket);
     down(h, false);
 }
 
@@ -342,6 +344,12 @@ bool host_propose(struct host *h, struct host_entry *entries, uint32_t count,
     return now.index > before.index;
 }
 
+uint64_t host_sync_begins(struct host *h)
+{
+    h->ticket_closed = true;
+    return h->written;
+}
+
 void host_synced(struct host *h, uint64_t mark, uint64_t now_ms)
 {
     struct raft_in in = {.kind = RAFT_IN_DURABLE, .now_ms = now_ms};
@@ -353,6 +361,7 @@ void host_synced(struct host *h, uint64_t mark, uint64_t now_ms)
     if (ticket <= h->durable) {
         return; /* appends without a ticket of their own */
     }
+    ticket += h->tickets == HOST_TICKET_GAPS ? HOST_TICKET_GAP : 0;
     h->durable = ticket;
     h->options.hooks->durable(h->options.context, h, ticket);
     host_outbox_open(h);

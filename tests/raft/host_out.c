@@ -34,7 +34,10 @@ static uint64_t next_ticket(struct host *h, bool may_relax)
         h->log_ticket = ticket;
         return ticket;
     }
-    h->ticket++;
+    if (h->tickets != HOST_TICKET_SHARED || h->ticket_closed || h->ticket <= h->durable) {
+        h->ticket += h->tickets == HOST_TICKET_GAPS ? HOST_TICKET_GAP + 1 : 1;
+        h->ticket_closed = false;
+    }
     return h->ticket;
 }
 
@@ -195,7 +198,7 @@ static struct host_message *make_message(struct host *h, const struct raft_out *
 
     m->message = out->send.message;
     m->after_ticket = out->send.after_ticket;
-    ASSERT(m->after_ticket <= h->ticket);
+    ASSERT(m->after_ticket <= MAX(h->ticket, h->durable));
     ASSERT(m->message.from == h->options.replica_id && m->message.to != m->message.from);
     if (m->message.kind == RAFT_APPEND && m->message.append.span.run_count > 0) {
         load_entries(h, m);

@@ -252,7 +252,7 @@ static void plan_sync(struct world *w, struct world_node *n)
         (!lazy && n->sync_quick > h->synced)) {
         return;
     }
-    e.a = n->sync_mark = h->written;
+    e.a = n->sync_mark = host_sync_begins(h);
     e.at_us = w->now_us + sync_delay(w, n);
     if (lazy) {
         e.at_us += sim_random_below(&w->clock, w->profile.flush_ms * 1000ull + 1);
