@@ -7,6 +7,8 @@
  *          level, and there are two such levels at most in any schema.
  * TAGS     In rising order; those at their default are left out; unknown ones that a read kept go between
  *          the known ones where their number puts them.
+ * STRINGS  The protocol ends at 32767 bytes. Only texts for people get longer, because they repeat what a request said;
+ *          they are cut between two characters.
  * GAPS     Records may stay where they are: their place is noted and their bytes are not copied.
  * DEPTH    write_struct() follows the description's nesting: at most MESSAGE_DEPTH_MAX.
  */
@@ -98,12 +100,24 @@ static void put_gap(struct writing *c, struct bytes records)
     c->gap_count++;
 }
 
+/* As much of a string as the protocol can hold. */
+static struct bytes fitting(struct bytes text)
+{
+    size_t len = MIN(text.len, (size_t)INT16_MAX);
+
+    while (len < text.len && len > 0 && (text.at[len] & 0xc0) == 0x80) {
+        len--; /* the next byte is the middle of a character */
+    }
+    return (struct bytes){text.at, len};
+}
+
 static void write_bytes(struct writing *c, const struct field_info *f, struct bytes b)
 {
     bool null = b.at == NULL && field_may_be_null(f, c->version);
     bool narrow = f->kind == FIELD_STRING;
 
-    ASSERT(b.len <= (narrow ? INT16_MAX : INT32_MAX - 1));
+    b = narrow ? fitting(b) : b;
+    ASSERT(b.len < INT32_MAX);
     put_length(c, c->flexible && (f->flags & FIELD_INFLEXIBLE) == 0, narrow,
                null ? -1 : (int32_t)b.len);
     if (f->kind == FIELD_RECORDS && c->leave_gaps) {
@@ -118,8 +132,7 @@ static void write_element(struct writing *c, const struct field_info *f, const v
     if (f->kind == FIELD_STRUCT) {
         write_struct(c, f->of, at);
     } else if (f->kind == FIELD_STRING) {
-        struct bytes b = *(const struct bytes *)at;
-        ASSERT(b.len <= INT16_MAX);
+        struct bytes b = fitting(*(const struct bytes *)at);
         put_length(c, c->flexible, true, (int32_t)b.len);
         put_bytes(c, b);
     } else {

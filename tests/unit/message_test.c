@@ -5,6 +5,7 @@
 #include "schema/consumer_group_records.h"
 #include "schema/describe_topic_partitions.h"
 #include "schema/fetch.h"
+#include "schema/find_coordinator.h"
 #include "schema/join_group.h"
 #include "schema/messages.h"
 #include "schema/metadata.h"
@@ -293,6 +294,32 @@ TEST(a_null_string_is_empty_where_the_version_knows_no_null)
     CHECK(out.protocol_name.at == NULL);
     CHECK_OK(join_group_response_read(arena, join_group_response_bytes(arena, &in, 6), 6, &out));
     CHECK_BYTES_EQ(out.protocol_name, BYTES(""));
+}
+
+TEST(a_string_longer_than_the_protocol_allows_is_cut_between_characters)
+{
+    enum { LONG = INT16_MAX + 100 };
+    uint8_t *text = ARENA_ARRAY(arena, uint8_t, LONG);
+    struct join_group_response in, out;
+    struct find_coordinator_request keys, read;
+
+    CHECK(text != NULL);
+    memset(text, 'a', LONG);
+    memcpy(text + INT16_MAX - 2, "\xe2\x82\xac", 3); /* its last byte does not fit */
+    join_group_response_init(&in);
+    in.protocol_name = (struct bytes){text, LONG};
+    for (int16_t version = 5; version <= 7; version++) { /* both forms of a length */
+        struct bytes written = join_group_response_bytes(arena, &in, version);
+
+        CHECK_OK(join_group_response_read(arena, written, version, &out));
+        CHECK_BYTES_EQ(out.protocol_name, ((struct bytes){text, INT16_MAX - 2}));
+    }
+    find_coordinator_request_init(&keys);
+    keys.coordinator_keys = string_array_new(arena, 1);
+    keys.coordinator_keys.at[0] = (struct bytes){text, LONG};
+    CHECK_OK(find_coordinator_request_read(arena, find_coordinator_request_bytes(arena, &keys, 4),
+                                           4, &read));
+    CHECK_EQ(read.coordinator_keys.at[0].len, (size_t)INT16_MAX - 2);
 }
 
 TEST(records_may_be_left_out_and_sent_from_where_they_are)
