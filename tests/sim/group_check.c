@@ -176,6 +176,7 @@ void group_check_loaded(struct group_check *c)
     for (int32_t g = 0; g < GROUP_COUNT; g++) {
         c->classic[g].joined = 0;
     }
+    c->static_from = c->static_count;
 }
 
 void group_check_topic_gone(struct group_check *c, int32_t slot)

@@ -3,11 +3,14 @@
  *
  * ANSWERS   None shows what the log could still lose, except NOT_COORDINATOR.
  * OFFSETS   OffsetFetch gives exactly the last commit (or deletion) of the group and partition that the
- *           coordinator took and that the log still has: nothing older, nothing lost, with its metadata.
+ *           coordinator took and that the log still has: nothing older, nothing lost, with its metadata and
+ *           leader epoch, never that of a former topic of the same name.
  * CLASSIC   A generation is completed once; SyncGroup gives each member what the leader wrote for it, or nothing;
- *           generations do not go back; a commit of an earlier generation is not taken.
+ *           generations do not go back; a commit of an earlier generation is not taken. Nobody is let in
+ *           without an id of its own; a static process is not served once another has its instance.
  * CONSUMER  Epochs do not go back; an earlier epoch is let through only from a member that owns no more than it is
- *           assigned; nobody takes a partition that another, not fenced and within its time-outs, still has.
+ *           assigned, and from such a one always; what an earlier epoch commits nobody else has; nobody takes a
+ *           partition that another, not fenced and within its time-outs, still has.
  */
 #pragma once
 

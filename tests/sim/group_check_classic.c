@@ -6,10 +6,13 @@
 #include "tests/sim/group_check_internal.h"
 
 #include "schema/delete_groups.h"
+#include "schema/heartbeat.h"
 #include "schema/join_group.h"
 #include "schema/offset_commit.h"
 #include "schema/sync_group.h"
 #include "tests/sim/sim_mem.h"
+
+enum { ID_REQUIRED_FROM = 4 };
 
 static void text_of(struct bytes b, char *out, size_t bytes)
 {
@@ -70,8 +73,41 @@ static void commit_ran(const struct group_check *c, const struct group_ask *a)
     }
 }
 
+/* Once another process has been told that the instance is its own, this one is served no more. */
+static void fenced(const struct group_check *c, const struct group_ask *a, struct bytes group,
+                   struct bytes member, struct bytes instance)
+{
+    if (a->server_arena.exhausted || !a->answered || group_check_error(a) != KAFKA_NONE) {
+        return;
+    }
+    for (int32_t i = c->static_count - 1; i >= c->static_from && instance.len > 0; i--) {
+        const struct static_member *s = &c->statics[i];
+        if (s->group == group_check_group(group) && bytes_equal(instance, bytes_of(s->instance))) {
+            SCENARIO_CHECK(bytes_equal(member, bytes_of(s->id)),
+                           "%s of %.*s is served, its instance is with %s",
+                           group_api_info(a->api)->name, BYTES_ARG(member), s->id);
+            return;
+        }
+    }
+}
+
+static void statics_ran(const struct group_check *c, const struct group_ask *a)
+{
+    if (a->api == GROUP_ASK_COMMIT) {
+        const struct offset_commit_request *rq = a->call.in;
+        fenced(c, a, rq->group_id, rq->member_id, rq->group_instance_id);
+    } else if (a->api == GROUP_ASK_HEARTBEAT) {
+        const struct heartbeat_request *rq = a->call.in;
+        fenced(c, a, rq->group_id, rq->member_id, rq->group_instance_id);
+    } else if (a->api == GROUP_ASK_SYNC) {
+        const struct sync_group_request *rq = a->call.in;
+        fenced(c, a, rq->group_id, rq->member_id, rq->group_instance_id);
+    }
+}
+
 void classic_check_ran(struct group_check *c, struct group_ask *a)
 {
+    statics_ran(c, a);
     if (c->mixed) {
         return; /* generations are epochs of the group while consumers are in it */
     }
@@ -113,6 +149,7 @@ static void join_released(struct group_check *c, const struct group_ask *a)
         c->statics =
             group_check_grow(c->statics, c->static_count, &c->static_max, sizeof(*c->statics));
         struct static_member *m = &c->statics[c->static_count++];
+        m->group = group_check_group(rq->group_id);
         text_of(rs->member_id, m->id, sizeof(m->id));
         text_of(rq->group_instance_id, m->instance, sizeof(m->instance));
     }
@@ -159,8 +196,21 @@ static void sync_released(struct group_check *c, const struct group_ask *a)
     SCENARIO_CHECK(rs->assignment.at != NULL, "SyncGroup gives null");
 }
 
+/* A client that dies on the way must leave no member behind. */
+static void id_required(const struct group_ask *a)
+{
+    const struct join_group_request *rq = a->call.in;
+
+    SCENARIO_CHECK(a->version < ID_REQUIRED_FROM || rq->member_id.len > 0 ||
+                       rq->group_instance_id.at != NULL || group_check_error(a) != KAFKA_NONE,
+                   "a member is let in without an id of its own");
+}
+
 void classic_check_released(struct group_check *c, struct group_ask *a)
 {
+    if (a->api == GROUP_ASK_JOIN) {
+        id_required(a);
+    }
     if (c->mixed) {
         return;
     }

@@ -9,6 +9,9 @@
 
 #include "schema/consumer_group_heartbeat.h"
 #include "schema/offset_commit.h"
+#include "schema/offset_fetch.h"
+
+enum { MEMBER_EPOCH_FROM = 9 };
 
 struct consumer_seen *consumer_check_find(struct group_check *c, struct bytes id)
 {
@@ -86,6 +89,18 @@ bool group_check_must_fence(struct group_check *c, const struct group_ask *a)
            (rq->topic_partitions.len < 0 || (owned_in(c, rq) & ~s->assigned) != 0);
 }
 
+/* Whose instance another process has by now speaks for itself no more. */
+static void check_leave(const struct group_check *c, const struct consumer_seen *by)
+{
+    for (int32_t i = 0; i < c->consumer_count; i++) {
+        const struct consumer_seen *s = &c->consumers[i];
+        SCENARIO_CHECK(s == by || s->out || s->epoch == 0 || s->group != by->group ||
+                           s->instance[0] == '\0' || strcmp(s->instance, by->instance) != 0 ||
+                           s->heard_us <= by->heard_us,
+                       "member %s leaves in the stead of %s", by->id, s->id);
+    }
+}
+
 static void took(struct group_check *c, const struct group_ask *a)
 {
     const struct consumer_group_heartbeat_request *rq = a->call.in;
@@ -96,18 +111,22 @@ static void took(struct group_check *c, const struct group_ask *a)
 
     s->end_offset = c->world->log_end;
     if (rq->member_epoch < 0) {
+        check_leave(c, s);
         s->out = rq->member_epoch == -1; /* else it is away, and may come back */
-        s->epoch = 0;
+        s->epoch = s->before = 0;
         return;
     }
     uint64_t owned = owned_in(c, rq);
     check_epoch(s, rq, owned);
-    if (rq->topic_partitions.len >= 0 && (owned & ~s->assigned) == 0) {
+    if (rq->topic_partitions.len >= 0 && s->assigned != UINT64_MAX && (owned & ~s->assigned) == 0) {
         s->revoke_us = UINT64_MAX;
     }
+    s->before = s->epoch;
     s->epoch = rs->member_epoch;
     s->out = false;
     s->heard_us = a->run_us;
+    SCENARIO_CHECK(bytes_to_cstr(rq->instance_id, s->instance, sizeof(s->instance)) == OK,
+                   "an instance id");
     if (rs->assignment == NULL) {
         return;
     }
@@ -153,6 +172,60 @@ void group_check_takes(struct group_check *c, const struct group_member *m, uint
     }
 }
 
+/* The answer with the newest epoch was lost: then the member is let through if it owns no more than that says. */
+static void check_fenced(struct group_check *c, const struct group_ask *a)
+{
+    const struct consumer_group_heartbeat_request *rq = a->call.in;
+    const struct consumer_seen *s = consumer_check_find(c, rq->member_id);
+
+    if (s == NULL || s->out || rq->member_epoch <= 0 || rq->member_epoch != s->before) {
+        return;
+    }
+    SCENARIO_CHECK(rq->topic_partitions.len < 0 || (owned_in(c, rq) & ~s->assigned) != 0,
+                   "a member that missed the answer with epoch %d is fenced in epoch %d", s->epoch,
+                   rq->member_epoch);
+}
+
+/* Which partitions the answer says are committed, by slot. */
+static uint64_t committed_in(const struct group_check *c, const struct group_ask *a)
+{
+    const struct offset_commit_response *rs = a->call.out;
+    uint64_t bits = 0;
+
+    for (int32_t t = 0; t < rs->topics.len; t++) {
+        const struct offset_commit_response_topic *topic = &rs->topics.at[t];
+        int32_t slot = group_world_slot_by_id(c->world, topic->topic_id);
+        for (int32_t name = 0; name < GROUP_TOPIC_COUNT && topic->name.len > 0; name++) {
+            slot = bytes_equal(topic->name, group_topic_text(name))
+                       ? group_world_slot(c->world, name)
+                       : slot;
+        }
+        for (int32_t p = 0; slot >= 0 && p < topic->partitions.len; p++) {
+            bits |=
+                (uint64_t)(topic->partitions.at[p].error_code == KAFKA_NONE)
+                << (slot * GROUP_TOPIC_PARTITIONS_MAX + topic->partitions.at[p].partition_index);
+        }
+    }
+    return bits;
+}
+
+/* What is committed in an earlier epoch belongs to nobody else by now. */
+static void check_commit(struct group_check *c, const struct group_ask *a,
+                         const struct consumer_seen *by)
+{
+    uint64_t bits = committed_in(c, a);
+
+    for (int32_t i = 0; c->members != NULL && i < c->members->count; i++) {
+        const struct group_member *m = c->members->at[i];
+        const struct consumer_seen *s = consumer_check_find(c, group_member_id(m));
+        SCENARIO_CHECK(
+            s == NULL || s == by || s->group != by->group || a->run_us >= excused_at(c, m) ||
+                (s->assigned & bits) == 0 || s->assigned == UINT64_MAX,
+            "member %.*s commits %llx in an earlier epoch, which member %d has",
+            BYTES_ARG(bytes_of(by->id)), (unsigned long long)(s->assigned & bits), m->number);
+    }
+}
+
 /* An earlier epoch may commit what was assigned to it, not what another has by now. */
 static void commit_ran(struct group_check *c, const struct group_ask *a)
 {
@@ -167,12 +240,33 @@ static void commit_ran(struct group_check *c, const struct group_ask *a)
     SCENARIO_CHECK(s->epoch == 0 || rq->generation_id_or_member_epoch <= s->epoch,
                    "a commit of epoch %d is taken in epoch %d", rq->generation_id_or_member_epoch,
                    s->epoch);
+    if (rq->generation_id_or_member_epoch < s->epoch) {
+        check_commit(c, a, s);
+    }
+}
+
+/* The offsets of an earlier epoch may be those that the next owner has moved on from. */
+static void fetch_ran(struct group_check *c, const struct group_ask *a)
+{
+    const struct offset_fetch_request *rq = a->call.in;
+
+    if (a->version < MEMBER_EPOCH_FROM || rq->groups.at[0].member_id.len == 0 ||
+        a->server_arena.exhausted || group_check_error(a) != KAFKA_NONE) {
+        return;
+    }
+    const struct consumer_seen *s = consumer_check_find(c, rq->groups.at[0].member_id);
+    SCENARIO_CHECK(s == NULL || s->out || s->epoch == 0 ||
+                       rq->groups.at[0].member_epoch == s->epoch,
+                   "an OffsetFetch of epoch %d is served in epoch %d",
+                   rq->groups.at[0].member_epoch, s->epoch);
 }
 
 void consumer_check_ran(struct group_check *c, struct group_ask *a)
 {
     if (a->api == GROUP_ASK_COMMIT) {
         commit_ran(c, a);
+    } else if (a->api == GROUP_ASK_FETCH) {
+        fetch_ran(c, a);
     }
     if (a->api != GROUP_ASK_CONSUMER_HEARTBEAT || a->server_arena.exhausted) {
         return;
@@ -185,6 +279,8 @@ void consumer_check_ran(struct group_check *c, struct group_ask *a)
         struct consumer_seen *s = seen_of(c, rq->member_id, group_check_group(rq->group_id));
         s->out = true;
         s->end_offset = c->world->log_end;
+    } else if (e == KAFKA_FENCED_MEMBER_EPOCH) {
+        check_fenced(c, a);
     }
 }
 
@@ -205,7 +301,7 @@ void consumer_check_cut(struct group_check *c, int64_t end)
     for (int32_t i = 0; i < c->consumer_count; i++) {
         struct consumer_seen *s = &c->consumers[i];
         if (s->end_offset > end) {
-            s->epoch = 0;
+            s->epoch = s->before = 0;
             s->assigned = UINT64_MAX;
             s->out = false;
             s->revoke_us = MIN(s->revoke_us, sim_now(c->world->sim));

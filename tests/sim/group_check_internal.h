@@ -6,6 +6,7 @@
 /* A commit (or deletion: number -1) that the coordinator took. */
 struct offset_write {
     int64_t number, end_offset;
+    int32_t leader_epoch;
     int64_t wall_ms; /* the earliest the clock has shown since */
     int32_t slot;
     bool maybe;   /* the answer did not say */
@@ -38,8 +39,9 @@ struct classic_seen {
 
 /* A member of the consumer protocol, by its id. */
 struct consumer_seen {
-    char id[GROUP_TEXT_BYTES];
+    char id[GROUP_TEXT_BYTES], instance[24];
     int32_t group, epoch;
+    int32_t before; /* the epoch before the newest answer */
     uint64_t assigned;
     uint64_t heard_us, revoke_us; /* UINT64_MAX: nothing to give up */
     int64_t end_offset;           /* of the log when all this became so */
@@ -47,6 +49,7 @@ struct consumer_seen {
 };
 
 struct static_member {
+    int32_t group;
     char id[GROUP_TEXT_BYTES], instance[24];
 };
 
@@ -64,6 +67,7 @@ struct group_check {
     int32_t consumer_count, consumer_max;
     struct static_member *statics;
     int32_t static_count, static_max;
+    int32_t static_from; /* those before joined a coordinator that is gone */
 };
 
 /* Grows an array of elements; the new one is cleared. */

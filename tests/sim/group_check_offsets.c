@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-enum { NONE = -1 };
+enum { NONE = -1, LEADER_EPOCH_FROM = 5 };
 
 static int32_t name_of(const struct group_check *c, struct bytes topic, struct uuid id)
 {
@@ -83,6 +83,7 @@ static void commit_ran(struct group_check *c, const struct group_ask *a)
                 took(c, group, name, at->partition_index,
                      (struct offset_write){.by_hand = rq->generation_id_or_member_epoch < 0,
                                            .number = at->committed_offset,
+                                           .leader_epoch = at->committed_leader_epoch,
                                            .end_offset = a->written,
                                            .maybe = unsure});
             }
@@ -141,6 +142,7 @@ static bool may_be_gone(const struct group_check *c, const struct offset_write *
 /* One partition of an answer. */
 struct fetched {
     int32_t group, name, partition;
+    bool all; /* nobody asked for this topic: it may be a former one until the next expiry */
     int64_t number;
     int32_t leader_epoch; /* -1 in versions without */
     struct bytes metadata;
@@ -172,13 +174,25 @@ static void check_fetched(const struct group_check *c, const struct fetched *f, 
     (void)snprintf(text, sizeof(text), "number %" PRId64, f->number);
     SCENARIO_CHECK(bytes_equal(f->metadata, bytes_of(text)), "metadata %.*s of %s",
                    BYTES_ARG(f->metadata), text);
-    SCENARIO_CHECK(version < 5 || f->leader_epoch == -1 || f->leader_epoch == f->number % 7,
-                   "leader epoch %d of %s", f->leader_epoch, text);
+    for (int32_t i = h->count - 1; i >= 0; i--) {
+        const struct offset_write *w = &h->at[i];
+        int32_t slot = group_world_slot(c->world, f->name);
+        if (w->number == f->number) {
+            SCENARIO_CHECK(version < LEADER_EPOCH_FROM || f->leader_epoch == w->leader_epoch,
+                           "leader epoch %d of %s, committed with %d", f->leader_epoch, text,
+                           w->leader_epoch);
+            SCENARIO_CHECK(slot < 0 || w->slot == slot || f->all,
+                           "%s was committed for topic %d, and is given for topic %d", text,
+                           w->slot, slot);
+            break;
+        }
+    }
 }
 
 static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
 {
     const struct offset_fetch_request *rq = a->call.in;
+    bool all = rq->topics.len < 0;
     const struct offset_fetch_response *rs = a->call.out;
 
     for (int32_t t = 0; t < rs->topics.len; t++) {
@@ -189,6 +203,7 @@ static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
                 struct fetched f = {group_check_group(rq->group_id),
                                     name_of(c, topic->name, (struct uuid){{0}}),
                                     at->partition_index,
+                                    all,
                                     at->committed_offset,
                                     at->committed_leader_epoch,
                                     at->metadata};
@@ -201,8 +216,10 @@ static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
 
 static void fetch_new_ran(struct group_check *c, const struct group_ask *a)
 {
+    const struct offset_fetch_request *rq = a->call.in;
     const struct offset_fetch_response *rs = a->call.out;
     const struct offset_fetch_response_group *g = &rs->groups.at[0];
+    bool all = rq->groups.at[0].topics.len < 0;
 
     for (int32_t t = 0; t < g->topics.len; t++) {
         const struct offset_fetch_response_group_topic *topic = &g->topics.at[t];
@@ -212,6 +229,7 @@ static void fetch_new_ran(struct group_check *c, const struct group_ask *a)
                 struct fetched f = {group_check_group(g->group_id),
                                     name_of(c, topic->name, topic->topic_id),
                                     at->partition_index,
+                                    all,
                                     at->committed_offset,
                                     at->committed_leader_epoch,
                                     at->metadata};

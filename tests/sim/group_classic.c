@@ -439,6 +439,8 @@ static void heartbeat_done(struct group_ask *a)
         m->error_count++; /* it lives, and does not join again */
     } else if (rs->error_code != KAFKA_NONE) {
         take_error(m, rs->error_code, "Heartbeat");
+    } else {
+        m->stubborn = false; /* over: a rebalance that a restart forgot throws nobody out */
     }
     group_member_plan(m, 0);
 }

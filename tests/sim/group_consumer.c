@@ -1,6 +1,7 @@
 /* tests/sim/group_consumer.c: a member of the consumer protocol (KIP-848).
  *
  * HEARTBEAT Epoch 0 joins, with all fields; later only what changed; all fields again after anything was lost.
+ *           Whenever it says what it reads, it names the topics or gives an expression for them.
  * RECONCILE A new assignment: what is not in it is given up after a while (slow_us_max; perhaps too late for the
  *           coordinator's patience), then what is new is taken, then the next heartbeat says what is owned.
  * THROWN OUT FENCED_MEMBER_EPOCH, UNKNOWN_MEMBER_ID: it owns nothing any more and joins again.
@@ -10,7 +11,7 @@
 #include "schema/consumer_group_heartbeat.h"
 #include "tests/sim/group_check.h"
 
-enum { PATIENCE_US = 4000000, RETRY_US_MAX = 400000 };
+enum { PATIENCE_US = 4000000, RETRY_US_MAX = 400000, REGEX_FROM = 1 };
 
 static const uint64_t never_us = UINT64_MAX / 2;
 
@@ -39,11 +40,32 @@ static void owned_fill(struct group_ask *a, uint64_t owned)
     rq->topic_partitions.len = n;
 }
 
-static void topics_fill(struct group_ask *a, uint32_t names)
+/* An expression for exactly these names. */
+static struct bytes pattern_of(struct arena *a, uint32_t names)
+{
+    struct bytes out = BYTES("t[");
+
+    for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
+        if ((names >> name & 1) != 0) {
+            out = arena_format(a, "%.*s%d", BYTES_ARG(out), name);
+        }
+    }
+    return arena_format(a, "%.*s]", BYTES_ARG(out));
+}
+
+/* By name or by an expression; what is not said in one way is taken back in the other. */
+static void topics_fill(struct group_member *m, struct group_ask *a, uint32_t names)
 {
     struct consumer_group_heartbeat_request *rq = a->in;
     int32_t n = 0;
 
+    if (a->version >= REGEX_FROM) {
+        /* Not one that stands for nothing: the group does not divide anew for it. */
+        bool by_pattern =
+            sim_random_below(m->random, 3) == 0 && group_world_partitions(a->world, names) != 0;
+        rq->subscribed_topic_regex = by_pattern ? pattern_of(&a->arena, names) : BYTES("");
+        names = by_pattern ? 0 : names;
+    }
     rq->subscribed_topic_names = string_array_new(&a->arena, __builtin_popcount(names));
     for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
         if ((names >> name & 1) != 0) {
@@ -169,7 +191,7 @@ static void heartbeat(struct group_member *m)
     rq->member_id = arena_copy(&a->arena, group_member_id(m));
     rq->member_epoch = m->epoch;
     if (all || m->options.topics != m->sent_topics) {
-        topics_fill(a, m->options.topics);
+        topics_fill(m, a, m->options.topics);
         m->sent_topics = m->options.topics;
     } else {
         rq->subscribed_topic_names.len = -1;

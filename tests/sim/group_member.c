@@ -90,7 +90,9 @@ struct group_member *group_member_new(struct group_members *all,
         (void)snprintf(m->instance, sizeof(m->instance), "static-%d", options->instance);
     }
     m->join_version = (int16_t)sim_random_range(r, options->instance >= 0 ? 5 : 2, 9);
-    m->heartbeat_version = (int16_t)sim_random_below(r, 2);
+    /* Version 0 cannot take back an expression that an earlier process of its instance gave. */
+    m->heartbeat_version =
+        (int16_t)(options->instance >= 0 ? options->instance % 2 : (int32_t)sim_random_below(r, 2));
     m->assignor = sim_random_below(r, 3) == 0   ? "range"
                   : sim_random_below(r, 2) == 0 ? "uniform"
                                                 : NULL;

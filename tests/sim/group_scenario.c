@@ -13,6 +13,7 @@
 #include "schema/offset_delete.h"
 #include "tests/sim/group_check.h"
 #include "tests/sim/group_member.h"
+#include "tests/sim/group_peace.h"
 #include "tests/sim/group_replay.h"
 #include "tests/sim/group_world.h"
 
@@ -31,6 +32,7 @@ enum {
     RETRY_MS = 15000, /* for a coordinator that starts, and for what members do late */
     HEARTBEATS_MS = 4 * SESSION_MS_MAX / 3 + 1500, /* rounds of a cooperative group */
     INSTANCE_COUNT = 3,
+    TWIN_ONE_IN = 8, /* starts although its instance is there */
     NEVER_MS = 2000000000,
     WALL_JUMP_MS_MAX = 3600000,
     EXPIRY_CHECK_MS = 7000,
@@ -123,7 +125,8 @@ static void member_start_any(struct play *p)
 {
     int32_t group = (int32_t)below(p, GROUP_COUNT);
     int32_t instance = (int32_t)below(p, 2 * INSTANCE_COUNT);
-    bool is_static = instance < INSTANCE_COUNT && !instance_alive(p, group, instance);
+    bool is_static = instance < INSTANCE_COUNT &&
+                     (below(p, TWIN_ONE_IN) == 0 || !instance_alive(p, group, instance));
 
     member_start(p, group, is_static ? instance : -1);
 }
@@ -343,6 +346,22 @@ static struct group_trouble draw_trouble(struct play *p)
 
 /* ---- the good end ---- */
 
+/* Of two processes with one instance id that goes which is not to have it: JoinGroup gives it to the newer one, the
+ * consumer protocol leaves it to the older one. */
+static void twins_end(struct play *p)
+{
+    for (int32_t i = 0; i < p->members.count; i++) {
+        for (int32_t k = 0; k < i; k++) {
+            struct group_member *older = p->members.at[k], *newer = p->members.at[i];
+            if (older->alive && newer->alive && older->options.instance >= 0 &&
+                older->options.instance == newer->options.instance &&
+                older->options.group == newer->options.group) {
+                group_member_kill(newer->options.consumer ? newer : older);
+            }
+        }
+    }
+}
+
 static void calm(struct play *p)
 {
     struct group_world *w = p->world;
@@ -350,6 +369,7 @@ static void calm(struct play *p)
     w->trouble = (struct group_trouble){.delay_us_max = 1000, .sync_us_max = 2000};
     w->no_room_until_us = 0;
     sim_note(w->sim, "calm");
+    twins_end(p);
     for (int32_t i = 0; i < p->members.count; i++) {
         struct group_member *m = p->members.at[i];
         m->slow_us_max = 10000;
@@ -462,7 +482,13 @@ static void peace(struct play *p)
     SCENARIO_CHECK(errors_of(p) == before && is_settled(p),
                    "a group in peace does not stay as it is: %d answers of trouble, %s",
                    (int)(errors_of(p) - before), is_settled(p) ? "settled" : "not settled");
+    group_peace_refuses(&p->members);
     group_replay_check(p->world);
+    struct group_member *m = any_alive(p);
+    if (m != NULL) {
+        group_peace_bury(m);
+        settle(p, all_timeouts_ms(p));
+    }
 }
 
 /* What members read stays, however old it is. */
@@ -482,9 +508,30 @@ static void outlive(struct play *p)
         admin_fetch_all(p, group);
     }
     sim_run_for(p->world->sim, SECOND_US);
+    /* After the last member a classic group keeps them for as long; a consumer group goes by the commit's age. */
     for (int32_t group = 0; group < GROUP_COUNT; group++) {
-        group_check_reads(p->world->check, group, 0);
+        if (p->consumer[group]) {
+            group_check_reads(p->world->check, group, 0);
+        }
     }
+}
+
+/* All members have left; a coordinator that starts meanwhile knows how old everything is. */
+static void expire(struct play *p)
+{
+    struct group_world *w = p->world;
+
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        admin_fetch_all(p, group);
+    }
+    sim_run_for(w->sim, SECOND_US);
+    for (int32_t group = 0; group < GROUP_COUNT; group++) {
+        group_check_reads(w->check, group, 0);
+    }
+    group_world_wall_jump(w, w->wall_ahead_ms_max - w->wall_ahead_ms);
+    sim_run_for(w->sim, (MINUTE_MS - 2 * SESSION_MS_MAX - MINUTE_MS / 6) * 1000ull);
+    group_world_move(w);
+    sim_run_for(w->sim, (MINUTE_MS / 6 + RETRY_MS) * 1000ull);
 }
 
 static void deleted(struct group_ask *a)
@@ -519,8 +566,7 @@ static void end(struct play *p)
     sim_run_for(w->sim, SECOND_US);
     group_replay_check(w);
     if (p->expiry) {
-        group_world_wall_jump(w, w->wall_ahead_ms_max - w->wall_ahead_ms);
-        sim_run_for(w->sim, (2 * MINUTE_MS + 2 * EXPIRY_CHECK_MS) * 1000ull);
+        expire(p);
     }
     SCENARIO_CHECK(groups_count(w->groups) == 0, "%zu groups stay for ever",
                    groups_count(w->groups));
@@ -603,7 +649,7 @@ SCENARIO(a_consumer_group_never_gives_a_partition_to_two, 0)
 
 SCENARIO(offsets_expire_in_their_time_and_not_before, 0)
 {
-    play(run, PLAY_CLASSIC | PLAY_EXPIRY);
+    play(run, PLAY_CLASSIC | PLAY_CONSUMER | PLAY_EXPIRY);
 }
 
 SCENARIO(groups_of_both_protocols_live_on_one_coordinator, 0)
