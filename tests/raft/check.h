@@ -39,7 +39,8 @@
  *   fence      a fenced replica neither votes nor campaigns, until it has caught up
  *   election   live leaders are not disturbed, a leader without followers goes
  *   barrier    an answer is not older than the question, by a leader that was confirmed in between
- *   answer     REFUSED, CHANGE, TRANSFER say what is so
+ *   answer     REFUSED, CHANGE, TRANSFER say what is so, and nobody who has asked is forgotten
+ *   window     no more goes to who does not answer
  *   history    clients saw a linearizable register
  */
 #pragma once

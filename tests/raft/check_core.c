@@ -137,6 +137,8 @@ static void step_recv(struct step *s, const struct replica *r, const struct raft
     if (m->kind == RAFT_PRE_VOTE || m->kind == RAFT_VOTE) {
         s->last = m->vote.last;
         s->transfer = m->vote.transfer;
+    } else if (m->kind == RAFT_APPEND_REPLY) {
+        s->message_boot = m->reply.boot;
     } else if (m->kind == RAFT_APPEND) {
         s->prev = m->append.prev;
         s->commit = m->append.commit;
@@ -150,11 +152,14 @@ static void hear(struct replica *r, uint64_t from)
     for (size_t i = 0; i < r->heard.len; i++) {
         if (all[i].replica_id == from) {
             all[i].run_ms = r->run_ms;
+            all[i].appends = 0;
+            all[i].bytes = 0;
+            all[i].boot = MAX(all[i].boot, r->step.message_boot);
             return;
         }
     }
     *(struct heard *)vec_push(&r->heard, sizeof(struct heard)) =
-        (struct heard){.replica_id = from, .run_ms = r->run_ms};
+        (struct heard){.replica_id = from, .run_ms = r->run_ms, .boot = r->step.message_boot};
 }
 
 /* A process that was stopped for long has not heard anybody, and could not have: its own time went on by little. */
@@ -168,6 +173,30 @@ static void run(struct check *c, struct replica *r, uint64_t now_ms)
     c->now_ms = MAX(c->now_ms, now_ms);
 }
 
+void quiet_from(struct replica *r, uint64_t now_ms)
+{
+    r->duty.quiet_ms = now_ms;
+    r->duty.late = member_late(r->step.configuration, r->id);
+    r->duty.orphan = false;
+}
+
+/* Of what is true before the step. */
+static void step_begin(struct check *c, struct replica *r, const struct raft_in *in)
+{
+    r->step = (struct step){.kind = in->kind,
+                            .term_before = r->term,
+                            .led = r->role == RAFT_LEADER,
+                            .configuration = member_in_force(c, r)};
+    if (r->duty.boot != r->boot) {
+        r->duty = (struct duty){.boot = r->boot,
+                                .since = c->event,
+                                .told = r->tip->configured,
+                                .told_committed = r->tip->configured->depth <= r->commit->depth,
+                                .told_back = true};
+        quiet_from(r, r->now_ms);
+    }
+}
+
 void check_before(struct check *c, uint64_t replica_id, const struct raft_in *in)
 {
     struct replica *r = replica_of(c, replica_id);
@@ -176,9 +205,8 @@ void check_before(struct check *c, uint64_t replica_id, const struct raft_in *in
     line_in(c, r, in);
     out_settle(c, r);
     LAW(c, "host", r->running, "a step of replica %" PRIu64 ", which does not run", r->id);
+    step_begin(c, r, in);
     run(c, r, in->now_ms);
-    r->step =
-        (struct step){.kind = in->kind, .term_before = r->term, .led = r->role == RAFT_LEADER};
     if (in->kind == RAFT_IN_RECV) {
         step_recv(&r->step, r, in->recv.message);
         if (!r->step.foreign) {
@@ -187,10 +215,12 @@ void check_before(struct check *c, uint64_t replica_id, const struct raft_in *in
     } else if (in->kind == RAFT_IN_PEER) {
         if (in->peer.alive) {
             hear(r, in->peer.replica_id);
-        } else {
+        } else if (in->peer.replica_id == r->leader) {
             r->leader_heard_ms = UINT64_MAX;
+            r->duty.orphan = true;
         }
     }
+    r->step.protects = view_protects(c, r) && r->step.from != r->leader;
     answer_asked(c, r, in);
 }
 
@@ -208,9 +238,13 @@ void check_after(struct check *c, uint64_t replica_id, const struct raft *raft)
     raft_view(raft, &view);
     if (from_leader(r)) {
         r->leader_heard_ms = r->now_ms;
+        quiet_from(r, r->now_ms);
     }
     out_settle(c, r);
+    answer_settle(c, r);
     view_check(c, r, &view);
+    view_told(c, r);
+    view_peer(c, r, raft);
     if (r->configured_seen != r->tip->configured) {
         struct raft_configuration configuration;
 

@@ -243,7 +243,6 @@ static void start_reset(struct replica *r, const struct raft_start *start)
     r->vote = r->term > start->term ? 0 : start->vote;
     r->leader = 0;
     r->served_term = 0;
-    r->transfers = 0;
     r->target_count = 0;
     r->ticket_last_log = 0;
     /* What is older is durable now, or gone. */

@@ -48,6 +48,9 @@ enum { TARGET_MAX = 8, LINE_COUNT = 200, REPLICA_MAX = 512 };
 /* When a leader last heard of a replica, in milliseconds of its own running time. */
 struct heard {
     uint64_t replica_id, run_ms;
+    uint32_t appends; /* with entries, that have left for it since */
+    uint64_t bytes;   /* of those */
+    uint32_t boot;    /* newest that an answer of it came from */
 };
 
 /* What the replica was told in the step under way. */
@@ -55,18 +58,40 @@ struct step {
     enum raft_in_kind kind;
     uint64_t from, to; /* RECV; foreign: to somebody else */
     enum raft_message_kind message;
-    uint32_t message_term;
+    uint32_t message_term, message_boot; /* message_boot: of an answer to an append */
     struct raft_bound last, prev;
     uint64_t commit;
     uint64_t propose_last;
     uint32_t expected_term, term_before;
     bool foreign, transfer, led;
+    const struct raft_configuration *configuration; /* in force when it began */
+    uint64_t transfer_to;
+    enum raft_reason
+        expected; /* what CHANGE, CANCEL, TRANSFER is answered at once; RAFT_LOST: nothing */
+    bool answered, own_entry, protects; /* protects: from others than its leader */
+};
+
+/* What a replica was asked for in this life and has not answered, and what it has told its host. */
+struct duty {
+    uint32_t boot;                        /* of the life; 0: it has not had a step */
+    uint64_t since;                       /* the life's first event */
+    uint64_t led;                         /* event since which it leads */
+    uint64_t transfer_to, transfer_at_ms; /* 0: no transfer */
+    bool changing, cancelled;
+    uint64_t change_at_ms, change_event;
+    struct node *change_tip; /* its log when it took the change */
+    const struct raft_configuration *change_from;
+    struct raft_configuration change_to;
+    struct node *told; /* the configuration the host was told of, and that it is committed */
+    bool told_committed, told_back; /* told_back: at a start, or after a cut */
+    /* The election time-out began to run; by priority it is a late one; its leader was said to be dead. */
+    uint64_t quiet_ms;
+    bool late, orphan;
 };
 
 struct replica {
     uint64_t id;
     bool running, lossy, fenced, knows_initial;
-    uint32_t transfers; /* asked for and not answered */
     enum raft_role role;
     uint32_t boot, term, role_term, served_term;
     uint64_t vote, leader;
@@ -86,6 +111,7 @@ struct replica {
     uint32_t target_count;
 
     struct step step;
+    struct duty duty;
     uint64_t now_ms;
     /* Time it has run; when it began to lead with this configuration. */
     uint64_t run_ms, lead_run_ms;
@@ -180,6 +206,8 @@ struct replica *replica_of(struct check *c, uint64_t replica_id);
 struct replica *replica_find(struct check *c, uint64_t replica_id);
 /* A new element, zeroed. */
 void *vec_push(struct vec *v, size_t size);
+/* The election time-out of `r` begins to run anew. */
+void quiet_from(struct replica *r, uint64_t now_ms);
 /* Drops the first `count`. */
 void vec_shift(struct vec *v, size_t count, size_t size);
 
@@ -233,6 +261,11 @@ bool member_majority(const struct raft_configuration *c,
                      bool (*yes)(const void *context, uint64_t replica_id), const void *context);
 /* May `to` follow `from`? NULL: yes; else why not. */
 const char *member_step(const struct raft_configuration *from, const struct raft_configuration *to);
+/* The voters of the highest priority campaign first; the others not in the first half of their time. */
+bool member_late(const struct raft_configuration *c, uint64_t replica_id);
+/* Does `r` have the log that ends at `tip`, as far as whoever knew it after `event` can know? */
+bool member_has(const struct check *c, const struct replica *r, uint32_t term, uint64_t event,
+                const struct node *tip);
 /* In force at a replica whose log ends at `tip`; count 0 when it was not told of one. */
 const struct raft_configuration *member_in_force(const struct check *c, const struct replica *r);
 
@@ -275,12 +308,20 @@ void snapshot_install(struct check *c, struct replica *r, const struct raft_snap
 
 void answer_asked(struct check *c, struct replica *r, const struct raft_in *in);
 void answer_out(struct check *c, struct replica *r, const struct raft_out *out);
+/* At the end of a step: what is not answered may wait. */
+void answer_settle(struct check *c, struct replica *r);
 
 /* -- check_view.c --------------------------------------------------------------------------------------------- */
 
 void view_check(struct check *c, struct replica *r, const struct raft_view *view);
 void view_configuration(struct check *c, struct replica *r,
                         const struct raft_configuration *configuration);
+/* The host knows of the configuration in force, and that it is committed; a leader is in it. */
+void view_told(struct check *c, const struct replica *r);
+/* Who has answered a leader has what the leader takes it to have. */
+void view_peer(struct check *c, struct replica *r, const struct raft *raft);
+/* Does it hear a leader, which nobody may disturb? */
+bool view_protects(const struct check *c, const struct replica *r);
 /* A leader that hears of no majority for long has to go. */
 void view_quorum(struct check *c, struct replica *r);
 

@@ -112,6 +112,26 @@ static const char *form(const struct raft_configuration *c)
     return count_of(c, RAFT_VOTER) == 0 ? "it has no voter" : NULL;
 }
 
+/* Is `to` what is left of the joint configuration: its new side, or its old one? Learners stay learners in both. */
+static bool is_left(const struct raft_configuration *joint, const struct raft_configuration *to,
+                    bool back)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < joint->count; i++) {
+        uint8_t roles = joint->members[i].roles, want = roles & (RAFT_VOTER | RAFT_LEARNER);
+
+        if (back) {
+            want = roles & RAFT_OUTGOING ? RAFT_VOTER : roles & RAFT_LEARNER;
+        }
+        if (member_roles(to, joint->members[i].replica_id) != want) {
+            return false;
+        }
+        count += want != 0;
+    }
+    return to->count == count;
+}
+
 const char *member_step(const struct raft_configuration *from, const struct raft_configuration *to)
 {
     bool from_joint = count_of(from, RAFT_OUTGOING) > 0, to_joint = count_of(to, RAFT_OUTGOING) > 0;
@@ -128,12 +148,35 @@ const char *member_step(const struct raft_configuration *from, const struct raft
                    : "the old voters are others than before";
     }
     if (from_joint) {
-        bool ended = same_set(from, RAFT_VOTER, to, RAFT_VOTER) ||
-                     same_set(from, RAFT_OUTGOING, to, RAFT_VOTER);
-        return ended ? NULL : "neither the new voters nor the old ones";
+        return is_left(from, to, false) || is_left(from, to, true)
+                   ? NULL
+                   : "neither the new side nor the old one";
     }
     return same_set(from, RAFT_VOTER, to, RAFT_VOTER) ? NULL
                                                       : "other voters without a joint one between";
+}
+
+bool member_late(const struct raft_configuration *c, uint64_t replica_id)
+{
+    uint8_t own = UINT8_MAX, highest = 0; /* who is no voter in it any more need not wait */
+
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct raft_member *m = &c->members[i];
+
+        if (m->roles & (RAFT_VOTER | RAFT_OUTGOING)) {
+            highest = MAX(highest, m->priority);
+            own = m->replica_id == replica_id ? m->priority : own;
+        }
+    }
+    return own < highest;
+}
+
+bool member_has(const struct check *c, const struct replica *r, uint32_t term, uint64_t event,
+                const struct node *tip)
+{
+    bool other = !r->running || r->duty.boot != r->boot || r->duty.since > event || r->term > term;
+
+    return other || c->may_lose || tree_holds(r->tip, tip);
 }
 
 const struct raft_configuration *member_in_force(const struct check *c, const struct replica *r)

@@ -20,6 +20,16 @@ static bool is_bound(const struct node *n, struct raft_bound b)
     return n && n->bound.index == b.index && n->bound.term == b.term;
 }
 
+/* Nobody but who was told to campaign may ask voters not to protect their leader (thesis 4.2.3); and it has to. */
+static void sent_by_order(struct check *c, const struct replica *r, const struct raft_message *m)
+{
+    bool order = r->step.kind == RAFT_IN_RECV && r->step.message == RAFT_TIMEOUT_NOW;
+
+    LAW(c, "election", m->vote.transfer == order,
+        "candidate %" PRIu64 " says that it was %stold to campaign", r->id,
+        m->vote.transfer ? "" : "not ");
+}
+
 static void sent_vote(struct check *c, const struct replica *r, const struct raft_message *m)
 {
     bool pre = m->kind == RAFT_PRE_VOTE;
@@ -32,21 +42,20 @@ static void sent_vote(struct check *c, const struct replica *r, const struct raf
         "candidate %" PRIu64 " says that its log ends at %" PRIu64 "^%" PRIu32
         ", it ends at " BOUND,
         r->id, m->vote.last.index, m->vote.last.term, BOUND_OF(r->tip));
+    sent_by_order(c, r, m);
 }
 
 static void sent_pre_vote_reply(struct check *c, const struct replica *r,
                                 const struct raft_message *m)
 {
-    bool protects = r->role == RAFT_LEADER;
-
     if (!m->vote_reply.granted) {
         return;
     }
-    if (r->leader != 0 && r->leader_heard_ms != UINT64_MAX) {
-        protects |= r->now_ms - r->leader_heard_ms < c->options.raft->election_ms;
-    }
+    LAW(c, "election", m->term > r->term,
+        "replica %" PRIu64 " would vote in term %" PRIu32 ", it is in %" PRIu32, r->id, m->term,
+        r->term);
     LAW(c, "fence", !r->fenced, "replica %" PRIu64 " grants a pre-vote and is fenced", r->id);
-    LAW(c, "election", !protects || r->step.transfer || m->to == r->leader,
+    LAW(c, "election", !view_protects(c, r) || r->step.transfer || m->to == r->leader,
         "replica %" PRIu64 " would vote for %" PRIu64 ", and its leader %" PRIu64 " lives", r->id,
         m->to, r->leader);
     LAW(c, "I6",
@@ -73,7 +82,32 @@ static void sent_vote_reply(struct check *c, const struct replica *r, const stru
         m->to);
 }
 
-static void sent_append(struct check *c, const struct replica *r, const struct raft_message *m)
+/* Entries: not more between two answers than the window holds, and not the log from its beginning to who shall have a
+ * snapshot first. */
+static void sent_entries(struct check *c, struct replica *r, const struct raft_message *m)
+{
+    const struct raft_options *o = c->options.raft;
+    const struct raft_configuration *now = member_in_force(c, r);
+    struct heard *all = r->heard.at;
+
+    for (uint32_t i = 0; i < now->count; i++) {
+        LAW(c, "I16",
+            now->members[i].replica_id != m->to || !now->members[i].start_anew ||
+                m->append.prev.index > 0,
+            "%" PRIu64 " shall start anew, and gets the log from its beginning", m->to);
+    }
+    for (size_t i = 0; i < r->heard.len; i++) {
+        if (all[i].replica_id == m->to) {
+            LAW(c, "window", all[i].appends < o->window_messages && all[i].bytes < o->window_bytes,
+                "%" PRIu64 " gets %" PRIu32 " appends of %" PRIu64 " bytes without an answer",
+                m->to, all[i].appends + 1, all[i].bytes + m->append.span.bytes);
+            all[i].appends++;
+            all[i].bytes += m->append.span.bytes;
+        }
+    }
+}
+
+static void sent_append(struct check *c, struct replica *r, const struct raft_message *m)
 {
     const struct raft_message_append *a = &m->append;
     const struct node *prev = tree_at(r->tip, a->prev.index);
@@ -95,6 +129,23 @@ static void sent_append(struct check *c, const struct replica *r, const struct r
             "the leader %" PRIu64 " sends a run to %" PRIu64 "^%" PRIu32 ", its log has no such",
             r->id, a->span.runs[i].index, a->span.runs[i].term);
     }
+    if (a->span.run_count > 0) {
+        sent_entries(c, r, m);
+    }
+}
+
+/* Who is told to campaign has all that the leader has, or it would depose the leader in vain. A leader that goes for
+ * good tells whoever has most. */
+static void sent_order(struct check *c, const struct replica *r, const struct raft_message *m)
+{
+    const struct replica *other = replica_find(c, m->to);
+
+    LAW(c, "election",
+        r->role != RAFT_LEADER || (r->duty.transfer_to == m->to || r->step.transfer_to == m->to),
+        "%" PRIu64 " is told to campaign, nobody has asked for that", m->to);
+    LAW(c, "election",
+        r->role != RAFT_LEADER || (other && member_has(c, other, r->term, r->duty.led, r->tip)),
+        "%" PRIu64 " is told to campaign, and its log is behind that of %" PRIu64, m->to, r->id);
 }
 
 static void sent_accepted(struct check *c, const struct replica *r, const struct raft_message *m,
@@ -194,6 +245,8 @@ void message_sent(struct check *c, struct replica *r, const struct raft_message 
             "replica %" PRIu64 " sends a %s and does not lead", r->id, raft_message_name(m->kind));
         if (m->kind == RAFT_SNAPSHOT) {
             snapshot_check(c, r, m->install.snapshot);
+        } else {
+            sent_order(c, r, m);
         }
         break;
     }

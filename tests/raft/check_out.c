@@ -36,7 +36,23 @@ static void lead(struct check *c, struct replica *r, uint32_t term)
         " and a vote for %" PRIu64,
         r->id, term, r->term_durable, r->vote_durable);
     r->lead_run_ms = r->run_ms;
+    r->duty.led = c->event;
     term_elected(c, r, term);
+}
+
+/* A time-out of E at least, in which no leader was heard; of E and a half by who shall wait for others. */
+static void timed_out(struct check *c, struct replica *r)
+{
+    uint64_t election_ms = c->options.raft->election_ms;
+    bool late = r->duty.late && member_late(r->step.configuration, r->id); /* then as now */
+    uint64_t least_ms = election_ms + (late ? election_ms / 2 : 0);
+
+    LAW(c, "election",
+        r->step.kind != RAFT_IN_TIME || r->duty.orphan || r->now_ms >= r->duty.quiet_ms + least_ms,
+        "replica %" PRIu64 " campaigns after %" PRIu64 " ms of silence, it should wait for %" PRIu64
+        " ms",
+        r->id, r->now_ms - r->duty.quiet_ms, least_ms);
+    quiet_from(r, r->now_ms);
 }
 
 static void follow(struct check *c, const struct replica *r, const struct raft_out *out)
@@ -71,15 +87,13 @@ static void out_role(struct check *c, struct replica *r, const struct raft_out *
         break;
     case RAFT_PRE_CANDIDATE:
         LAW(c, "fence", !r->fenced, "replica %" PRIu64 " campaigns and is fenced", r->id);
+        timed_out(c, r);
         break;
     case RAFT_HALTED:
         break;
     }
     if (r->leader != out->role.leader || r->role_term != out->role.term) {
         r->leader_heard_ms = UINT64_MAX;
-    }
-    if (out->role.role != RAFT_LEADER) {
-        r->transfers = 0;
     }
     r->role = out->role.role;
     r->role_term = out->role.term;
@@ -110,6 +124,21 @@ static void vote(struct check *c, const struct replica *r, const struct raft_out
         r->id, s->from, s->last.index, s->last.term, BOUND_OF(r->tip));
 }
 
+/* Questions for votes that may not move it into their term (thesis 4.2.3, 9.6). */
+static void undisturbed(struct check *c, const struct replica *r, uint32_t term)
+{
+    const struct step *s = &r->step;
+    bool vote = s->kind == RAFT_IN_RECV && s->message == RAFT_VOTE && !s->transfer;
+
+    LAW(c, "election", s->kind != RAFT_IN_RECV || s->message != RAFT_PRE_VOTE || term == r->term,
+        "the question for a pre-vote takes replica %" PRIu64 " from term %" PRIu32 " to %" PRIu32,
+        r->id, r->term, term);
+    LAW(c, "election", !vote || term == r->term || !s->protects,
+        "%" PRIu64 " asks for a vote and takes replica %" PRIu64 " into term %" PRIu32
+        ", whose leader lives",
+        s->from, r->id, term);
+}
+
 static void out_hard_state(struct check *c, struct replica *r, const struct raft_out *out,
                            const struct check_done *done)
 {
@@ -120,10 +149,7 @@ static void out_hard_state(struct check *c, struct replica *r, const struct raft
     LAW(c, "I1", term > r->term || r->vote == 0 || r->vote == out->hard_state.vote,
         "replica %" PRIu64 " votes twice in term %" PRIu32 ": for %" PRIu64 " and for %" PRIu64,
         r->id, term, r->vote, out->hard_state.vote);
-    LAW(c, "election",
-        r->step.kind != RAFT_IN_RECV || r->step.message != RAFT_PRE_VOTE || term == r->term,
-        "the question for a pre-vote takes replica %" PRIu64 " from term %" PRIu32 " to %" PRIu32,
-        r->id, r->term, term);
+    undisturbed(c, r, term);
     if (out->hard_state.vote != 0 && (term > r->term || r->vote == 0)) {
         vote(c, r, out);
     }
@@ -150,6 +176,44 @@ static void append_cut(struct check *c, const struct replica *r, const struct no
         BOUND_OF(first), r->term);
 }
 
+/* Who is to be counted from now on has caught up: it has what the log had when the change was asked for (thesis 4.2.1). */
+static void caught_up(struct check *c, const struct replica *r, const struct node *n,
+                      const struct raft_configuration *before)
+{
+    const struct duty *d = &r->duty;
+
+    for (uint32_t i = 0; i < n->configuration->count; i++) {
+        const struct raft_member *m = &n->configuration->members[i];
+        const struct replica *other = replica_find(c, m->replica_id);
+
+        LAW(c, "I15",
+            !(m->roles & RAFT_VOTER) ||
+                (member_roles(before, m->replica_id) & (RAFT_VOTER | RAFT_OUTGOING)) ||
+                (other && member_has(c, other, r->term, d->change_event, d->change_tip)),
+            "the configuration " BOUND " counts %" PRIu64 ", which has not caught up to " BOUND,
+            BOUND_OF(n), m->replica_id, BOUND_OF(d->change_tip));
+    }
+}
+
+/* C_old,new has the members that were asked for as they were asked for. */
+static void entered(struct check *c, const struct replica *r, const struct node *n)
+{
+    const uint8_t new_side = RAFT_VOTER | RAFT_LEARNER;
+    uint8_t all = 0;
+
+    for (uint32_t i = 0; i < n->configuration->count; i++) {
+        all |= n->configuration->members[i].roles;
+    }
+    for (uint32_t i = 0; (all & RAFT_OUTGOING) && i < r->duty.change_to.count; i++) {
+        const struct raft_member *m = &r->duty.change_to.members[i];
+
+        LAW(c, "I15", (member_roles(n->configuration, m->replica_id) & new_side) == m->roles,
+            "%" PRIu64 " was asked for with roles %u, in the joint configuration " BOUND
+            " it has %u",
+            m->replica_id, m->roles, BOUND_OF(n), member_roles(n->configuration, m->replica_id));
+    }
+}
+
 /* At the end of the step: what it commits is said after what it appends. */
 void out_settle(struct check *c, struct replica *r)
 {
@@ -171,9 +235,13 @@ void out_settle(struct check *c, struct replica *r)
         r->term, BOUND_OF(n), BOUND_OF(r->commit));
     LAW(c, "I15", why == NULL, "the configuration " BOUND " after " BOUND ": %s", BOUND_OF(n),
         BOUND_OF(before), why ? why : "");
+    if (r->duty.changing && r->role == RAFT_LEADER) {
+        caught_up(c, r, n, before->configuration);
+        entered(c, r, n);
+    }
 }
 
-static void append_own(struct check *c, const struct replica *r, const struct raft_out *out,
+static void append_own(struct check *c, struct replica *r, const struct raft_out *out,
                        const struct check_entry *e)
 {
     enum raft_entry_source source = out->append.source;
@@ -189,6 +257,7 @@ static void append_own(struct check *c, const struct replica *r, const struct ra
             (!e->configuration || member_same(e->configuration, out->append.configuration)),
         "the entry %" PRIu64 "^%" PRIu32 " is not the configuration", e->bound.index,
         e->bound.term);
+    r->step.own_entry = source != RAFT_ENTRY_TERM_START;
     LAW(c, "answer",
         source != RAFT_ENTRY_PROPOSAL || r->step.propose_last == out->append.last.index,
         "proposed was an entry up to %" PRIu64 ", appended is one up to %" PRIu64,
@@ -271,6 +340,9 @@ static void out_configuration(struct check *c, struct replica *r, const struct r
         "replica %" PRIu64 " says that the configuration %" PRIu64 " is %scommitted", r->id,
         out->configuration.index, out->configuration.committed ? "" : "not ");
     r->lead_run_ms = r->run_ms;
+    r->duty.told_back = r->tip->configured->depth < r->duty.told->depth;
+    r->duty.told = r->tip->configured;
+    r->duty.told_committed = committed;
 }
 
 static void out_unfenced(struct check *c, struct replica *r)

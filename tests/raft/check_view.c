@@ -81,6 +81,68 @@ void view_configuration(struct check *c, struct replica *r,
     r->configured_seen = r->tip->configured;
 }
 
+void view_told(struct check *c, const struct replica *r)
+{
+    const struct node *newest = r->tip->configured;
+    bool committed = newest->depth <= r->commit->depth;
+    uint8_t roles = member_roles(member_in_force(c, r), r->id);
+
+    if (r->role == RAFT_HALTED) {
+        return;
+    }
+    LAW(c, "I15",
+        r->duty.told == newest && (r->duty.told_committed == committed || r->duty.told_back),
+        "the host of replica %" PRIu64 " was told last of the configuration " BOUND
+        ", in force is " BOUND ", which is %scommitted",
+        r->id, BOUND_OF(r->duty.told), BOUND_OF(newest), committed ? "" : "not ");
+    LAW(c, "election",
+        r->role != RAFT_LEADER || !committed || (roles & (RAFT_VOTER | RAFT_OUTGOING)) != 0,
+        "replica %" PRIu64 " still leads, and " BOUND " without it is committed", r->id,
+        BOUND_OF(newest));
+}
+
+/* As `r` has heard it in its life: what came from the replica as it runs now. */
+static bool heard_of(const struct replica *r, const struct replica *other)
+{
+    const struct heard *all = r->heard.at;
+
+    for (size_t i = 0; i < r->heard.len; i++) {
+        if (all[i].replica_id == other->id) {
+            return other->running && all[i].boot == other->boot && other->term <= r->term;
+        }
+    }
+    return false;
+}
+
+void view_peer(struct check *c, struct replica *r, const struct raft *raft)
+{
+    const struct replica *other = NULL;
+    struct raft_peer_view view;
+
+    if (r->step.kind == RAFT_IN_RECV && r->step.message == RAFT_APPEND_REPLY &&
+        r->role == RAFT_LEADER) {
+        other = replica_find(c, r->step.from);
+    }
+    if (!other || !heard_of(r, other)) {
+        return;
+    }
+    for (uint32_t i = 0; raft_peer_get(raft, i, &view); i++) {
+        const struct node *n = tree_before(r->tip, view.match);
+
+        LAW(c, "I3", view.replica_id != other->id || c->may_lose || tree_holds(other->tip, n),
+            "the leader %" PRIu64 " takes %" PRIu64 " to have " BOUND ", its log ends at " BOUND,
+            r->id, other->id, BOUND_OF(n), BOUND_OF(other->tip));
+    }
+}
+
+bool view_protects(const struct check *c, const struct replica *r)
+{
+    bool heard = r->leader != 0 && r->leader_heard_ms != UINT64_MAX;
+
+    return r->role == RAFT_LEADER ||
+           (heard && r->now_ms - r->leader_heard_ms < c->options.raft->election_ms);
+}
+
 /* -- silence --------------------------------------------------------------------------------------------- */
 
 struct since {

@@ -180,12 +180,34 @@ static bool rests(struct world *w, const struct world_node *n)
     return true;
 }
 
-static void cancel(struct world *w, struct world_node *n)
+static bool all_up(struct world *w, const struct raft_configuration *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct world_node *n = node_of(w, c->members[i].replica_id);
+
+        if (n == NULL || n->dead || n->host->end != HOST_UP) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A change waits for who never comes; when all it needs are there, it has to come to its end by itself. */
+static void cancel(struct world *w, struct world_node *n, bool late)
 {
     struct raft_in in = {.kind = RAFT_IN_CANCEL, .now_ms = node_now_ms(w, n)};
     struct raft_view v;
 
     raft_view(n->host->raft, &v);
+    if (v.changing && n->changing && all_up(w, &n->target)) {
+        if (late) {
+            describe(w);
+            check_fail(w->check, "liveness",
+                       "the change at %" PRIu64 " does not end, and all its members are there",
+                       n->id);
+        }
+        return;
+    }
     if (v.changing) {
         w->cancelled = true;
         w->totals.cancels++;
@@ -311,7 +333,7 @@ void end_poll(struct world *w)
                    since_us / 1000, waits[w->stage]);
     }
     if (since_us > elections_us(w, CANCEL_ELECTIONS) && leader != NULL && !w->cancelled) {
-        cancel(w, leader);
+        cancel(w, leader, since_us > elections_us(w, CANCEL_ELECTIONS) + sending_us);
     }
     plan_poll(w);
 }

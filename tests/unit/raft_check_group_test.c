@@ -364,6 +364,8 @@ TEST(a_fence_may_fall_under_a_leader_that_is_deposed_already)
     hand_copy(g, 3, 1, (struct raft_bound){2, 1}, 100);
     hand_durable(g, 3);
     check_stopped(g->check, 2, true);
+    hand_in(g, 1, RAFT_IN_TIME);
+    hand_role(g, 1, RAFT_FOLLOWER, 1, 0);
     hand_elect(g, 3, 1, 2);
     hand_copy(g, 1, 3, (struct raft_bound){3, 2}, 0);
     hand_durable(g, 1);
@@ -520,11 +522,14 @@ TEST(a_refusal_for_a_transfer_that_is_over_is_seen)
     struct hand *g = hand_led(arena);
     struct raft_out over = {.kind = RAFT_OUT_TRANSFER, .transfer.reason = RAFT_NOT_CAUGHT_UP};
     struct raft_out refused = {.kind = RAFT_OUT_REFUSED, .refused.reason = RAFT_TRANSFERRING};
-    struct raft_in propose = {.kind = RAFT_IN_PROPOSE, .propose.last = 3};
+    struct raft_in propose = {.kind = RAFT_IN_PROPOSE, .now_ms = E_MS, .propose.last = 3};
+    struct raft_in transfer = {.kind = RAFT_IN_TRANSFER, .transfer.to = 2};
 
-    hand_in(g, 1, RAFT_IN_TRANSFER);
+    check_before(g->check, 1, &transfer);
+    answer_settle(g->check, replica_of(g->check, 1));
     check_before(g->check, 1, &propose);
     hand_out(g, 1, &refused);
+    g->now_ms = E_MS;
     hand_in(g, 1, RAFT_IN_TIME);
     hand_out(g, 1, &over);
     check_before(g->check, 1, &propose);
