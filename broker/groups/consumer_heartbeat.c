@@ -372,7 +372,8 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         memcpy(before.at, m->assigned.at, (size_t)before.len * sizeof(before.at[0]));
     }
     bool other_regex = !bytes_equal(m->regex, profile.regex);
-    bool changed = consumer_profile_set(g, m, &profile);
+    /* Epoch 0 is a group without epochs: just made, or taken over before its first generation. */
+    bool changed = consumer_profile_set(g, m, &profile) || b->group->consumer->epoch == 0;
     if (g->broken) {
         return;
     }

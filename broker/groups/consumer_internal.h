@@ -195,14 +195,19 @@ void consumer_bump_if_changed(struct groups *g, struct group *group, bool change
 const struct assignor *consumer_assignor(const struct groups *g, const struct group *group);
 /* If the target is older than the group and its time has come: computes it. */
 void consumer_target_update(struct groups *g, struct group *group);
+/* Does the member subscribe to it, by name or expression? False when the topic is gone. */
+bool consumer_reads(const struct groups *g, const struct consumer_member *m, struct uuid topic_id);
+
+/* ---- consumer_regex.c: expressions ---- */
+
 /* Resolves what is not resolved, or all if the time has come; may raise the group epoch. */
 void consumer_regex_refresh(struct groups *g, struct group *group);
 /* The same a moment later, if something is not resolved, or by older metadata (of before a restart). */
 void consumer_regex_soon(struct groups *g, struct group *group);
 /* Does somebody subscribe by it, and are its topics known? */
 bool consumer_regex_is_resolved(const struct group *group, struct bytes text);
-/* Does the member subscribe to it, by name or expression? False when the topic is gone. */
-bool consumer_reads(const struct groups *g, const struct consumer_member *m, struct uuid topic_id);
+/* The names it stands for; none without an expression, or before it was resolved. */
+struct consumer_names consumer_regex_topics(const struct consumer_member *m);
 /* Does the text parse? INVALID_REGULAR_EXPRESSION with the message in *why. */
 enum kafka_error consumer_regex_check(struct groups *g, struct arena *a, struct bytes text,
                                       struct bytes *why);

@@ -59,18 +59,24 @@ static void answer_topic(const struct fetch *f, const struct offset_fetch_reques
 
 /* ---- all ---- */
 
+/* `t`: what has that name now, or NULL. An offset of a former topic of the name is nobody's. */
 static void answer_whole_topic(const struct fetch *f, const struct offsets_topic *topic,
+                               const struct image_topic *t,
                                struct offset_fetch_response_group_topic *out)
 {
     const struct committed_offset **offsets = offsets_sorted(f->arena, topic);
+    int32_t shown = 0;
 
     out->name = arena_copy(f->arena, topic->name);
     out->partitions =
         offset_fetch_response_group_partitions_new(f->arena, (int32_t)topic->partitions.len);
     for (int32_t i = 0; i < out->partitions.len && offsets != NULL; i++) {
-        out->partitions.at[i].partition_index = offsets[i]->partition;
-        answer_offset(f, offsets[i], &out->partitions.at[i]);
+        if (t == NULL || !offsets_of_other_topic(offsets[i], t->id)) {
+            out->partitions.at[shown].partition_index = offsets[i]->partition;
+            answer_offset(f, offsets[i], &out->partitions.at[shown++]);
+        }
     }
+    out->partitions.len = shown;
 }
 
 /* A topic without id cannot be named in the newest version: it is left out. */
@@ -89,7 +95,8 @@ static void answer_all(const struct fetch *f, struct offset_fetch_response_group
             continue;
         }
         out->topics.at[shown].topic_id = t == NULL ? (struct uuid){0} : t->id;
-        answer_whole_topic(f, topics[i], &out->topics.at[shown++]);
+        answer_whole_topic(f, topics[i], t, &out->topics.at[shown]);
+        shown += out->topics.at[shown].partitions.len > 0;
     }
     out->topics.len = shown;
 }

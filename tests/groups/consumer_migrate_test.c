@@ -94,6 +94,19 @@ TEST(calls_that_wait_when_the_group_is_taken_over_are_told_to_join_again)
     fake_host_end(h);
 }
 
+/* Epoch 0 would tell the consumer to join. */
+TEST(a_group_that_is_taken_over_before_its_first_generation_has_an_epoch)
+{
+    struct fake_host *h = consumer_host(arena);
+    struct fake_call *parked = old_join_start(h, &(struct old_joiner){.version = 3});
+
+    CHECK(!fake_answered(parked));
+    CHECK_BEAT(h, "1 ", .member = "a", .regex = "nothing");
+    CHECK_EQ(joined(parked)->error_code, KAFKA_REBALANCE_IN_PROGRESS);
+    CHECK_BEAT(h, "1 -", .member = "a", .epoch = 1);
+    fake_host_end(h);
+}
+
 TEST(an_empty_classic_group_is_taken_over_with_its_offsets)
 {
     struct fake_host *h = consumer_host(arena);

@@ -174,6 +174,24 @@ TEST(an_expression_for_other_topics_takes_the_old_ones_at_once)
     fake_host_end(h);
 }
 
+TEST(what_is_given_up_for_an_expression_that_stands_for_nothing_goes_to_the_others)
+{
+    struct fake_host *h = consumer_host(arena);
+
+    CHECK_BEAT(h, "2 0123", .member = "a", .regex = "t");
+    CHECK_BEAT(h, "3 ", .member = "b", .topic = "t");
+    CHECK_BEAT(h, "2 01", .member = "a", .epoch = 2, .owned = "0123");
+    CHECK_BEAT(h, "3 -", .member = "a", .epoch = 2, .owned = "01");
+    CHECK_BEAT(h, "3 23", .member = "b", .epoch = 3, .owned = "");
+    CHECK_BEAT(h, "3 ", .member = "a", .epoch = 3, .regex = "nothing", .owned = "01");
+    CHECK_BEAT(h, "4 -", .member = "a", .epoch = 3, .owned = "");
+    CHECK_BEAT(h, "4 0123", .member = "b", .epoch = 3, .owned = "23");
+    CHECK_BYTES_EQ(consumer_shown(h), BYTES("Stable 4/4 a@4  -> , b@4 0123 -> 0123"));
+    /* Who gives nothing up for it changes nothing. */
+    CHECK_BEAT(h, "4 -", .member = "a", .epoch = 4, .regex = "nobody", .owned = "");
+    fake_host_end(h);
+}
+
 TEST(names_and_an_expression_may_stand_together)
 {
     struct fake_host *h = consumer_host(arena);

@@ -429,5 +429,6 @@ TEST(an_offset_of_a_former_topic_of_that_name_is_not_shown)
     fake_start(h);
     CHECK_EQ(rig_fetch(h, 9, "g", "t", 0).offset, -1);
     CHECK_EQ(rig_fetch(h, 10, "g", "t", 0).offset, -1);
+    CHECK_BYTES_EQ(rig_all(h, "g"), BYTES(""));
     fake_host_end(h);
 }

@@ -1,4 +1,6 @@
 """Cases: ConsumerGroupHeartbeat and ConsumerGroupDescribe, of members that come, go and are wrong."""
+import time
+
 from group_records import of_group
 from group_world import LEFT_OUT, quietly
 
@@ -45,6 +47,7 @@ def cases():
     yield "ConsumerGroupHeartbeat: static member leaves for good", static_for_good
     yield "ConsumerGroupHeartbeat: patterns", patterns
     yield "ConsumerGroupHeartbeat: pattern and names", pattern_and_names
+    yield "ConsumerGroupHeartbeat: pattern to nothing", pattern_to_nothing
     for pattern in (*BAD_PATTERNS, *MATCHES):
         yield f"ConsumerGroupHeartbeat: pattern {pattern!r}", lambda w, p=pattern: one_pattern(w, p)
     yield "ConsumerGroupDescribe: others", describe_others
@@ -114,6 +117,12 @@ def v0_ids(w):
     a.pulse(0)
     b.pulse(0, member_epoch=-1)
     a.pulse(0, member_epoch=-1)
+    c = consumer(w, "C", instance_id="i")
+    c.begin(["three"])
+    for epoch in (-1, -2):
+        for name in ("i", "other", None):
+            w.server.pulse(0, member_id="", member_epoch=epoch, instance_id=name)
+    c.pulse(0, member_epoch=-2)
 
 
 def no_group(w):
@@ -325,6 +334,22 @@ def pattern_and_names(w):
     a.pulse(subscribed_topic_regex="")
     describe(w)
     a.pulse(subscribed_topic_names=[])
+    describe(w)
+
+
+def pattern_to_nothing(w):
+    """Its old topics are still somebody's, when its new pattern stands for none."""
+    topic = w.topic("p1", 2)
+    a, b = consumer(w, "A"), consumer(w, "B")
+    resolved(w, a, None, f"{w.group}-p[12]", 1)
+    b.begin([topic])
+    for _ in range(3):
+        a.pulse(), b.pulse()
+    describe(w)
+    a.pulse(subscribed_topic_regex=f"{w.group}-p2")
+    time.sleep(3)  # Kafka looks for the topics of a pattern later
+    for _ in range(3):
+        a.pulse(), b.pulse()
     describe(w)
 
 
