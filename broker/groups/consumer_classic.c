@@ -388,9 +388,7 @@ void consumer_classic_leave(struct groups *g, struct group *group, struct group_
 
         out->members.at[i].member_id = from->member_id;
         out->members.at[i].group_instance_id = from->group_instance_id;
-        if (m != NULL && is_among(leavers, leaving, m)) {
-            out->members.at[i].error_code = KAFKA_UNKNOWN_MEMBER_ID; /* named twice */
-        } else if (m != NULL) {
+        if (m != NULL && !is_among(leavers, leaving, m)) { /* who is named twice leaves once */
             leavers[leaving++] = m;
         }
     }

@@ -52,14 +52,20 @@ static const char *unsound_join(const struct consumer_group_heartbeat_request *i
     return NULL;
 }
 
+/* In version 0 the coordinator chooses the id, and a static member that goes for a while is known by its instance. */
+static bool needs_id(const struct consumer_group_heartbeat_request *in, int16_t version)
+{
+    return version >= VERSION_CLIENT_MEMBER_ID ||
+           (in->member_epoch != EPOCH_JOIN && in->member_epoch != EPOCH_LEAVE_STATIC);
+}
+
 /* NULL: it is sound. */
 static const char *unsound(const struct consumer_group_heartbeat_request *in, int16_t version)
 {
     if (is_blank(in->group_id)) {
         return "GroupId can't be empty.";
     }
-    if (is_blank(in->member_id) &&
-        (version >= VERSION_CLIENT_MEMBER_ID || in->member_epoch != EPOCH_JOIN)) {
+    if (is_blank(in->member_id) && needs_id(in, version)) {
         return "MemberId can't be empty.";
     }
     if (in->instance_id.at != NULL && is_blank(in->instance_id)) {

@@ -49,6 +49,23 @@ TEST(version_0_keeps_an_id_of_its_own)
     fake_host_end(h);
 }
 
+TEST(in_version_0_a_static_member_goes_for_a_while_without_naming_its_id)
+{
+    struct fake_host *h = consumer_host(arena);
+
+    BEAT(h, .member = "a", .instance = "i", .topic = "t");
+    CHECK_EQ(BEAT(h, .member = "", .instance = "i", .epoch = -2, .old = true)->error_code,
+             KAFKA_FENCED_INSTANCE_ID);
+    CHECK_EQ(BEAT(h, .member = "", .instance = "j", .epoch = -2, .old = true)->error_code,
+             KAFKA_UNKNOWN_MEMBER_ID);
+    CHECK_EQ(BEAT(h, .member = "", .instance = "i", .epoch = -2)->error_code,
+             KAFKA_INVALID_REQUEST);
+    CHECK_EQ(BEAT(h, .member = "", .instance = "i", .epoch = -1, .old = true)->error_code,
+             KAFKA_INVALID_REQUEST);
+    CHECK_EQ(BEAT(h, .member = "", .epoch = -2, .old = true)->error_code, KAFKA_INVALID_REQUEST);
+    fake_host_end(h);
+}
+
 TEST(an_error_says_nothing_about_the_member)
 {
     struct fake_host *h = consumer_host(arena);

@@ -297,7 +297,8 @@ def statics(w):
     a.beat(group_instance_id="nobody")
     a.sync(group_instance_id="a")
     w.server.leave(5, members=[{"member_id": "x", "group_instance_id": "a"}, {"member_id": "", "group_instance_id": "nobody"}])
-    w.server.leave(5, members=[{"member_id": "", "group_instance_id": "a"}, {"member_id": IDS["C"]}])
+    w.server.leave(5, members=[{"member_id": "", "group_instance_id": "a"}, {"member_id": IDS["C"]}, {"member_id": IDS["C"]},
+                               {"member_id": "", "group_instance_id": "a"}])
     describe(w)
     w.groups = []  # whose tombstones come first is anybody's choice
 
