@@ -177,6 +177,30 @@ TEST(a_new_voter_catches_up_in_rounds_before_it_counts)
     CHECK(s->view.joint);
 }
 
+/* It was quick enough for a change that was cancelled; of the next one that says nothing. */
+TEST(a_new_voter_catches_up_for_each_change)
+{
+    struct single *s = ARENA_NEW(arena, struct single);
+    struct raft_configuration c = single_voters(4), target = single_voters(5);
+
+    c.members[3].roles = RAFT_LEARNER;
+    single_init(s, &(struct raft_start){.configuration = &c}, NULL, 0);
+    single_lead(s);
+    change_to(s, &target);
+    commit(s, 2, 3);
+    single_acked(s, 4); /* 5 never answers */
+    single_do(s, RAFT_IN_CANCEL);
+    commit(s, 2, 3);
+    CHECK(!s->view.changing);
+    single_propose(s, 1);
+    commit(s, 2, 3);
+    target.count = 4;
+    change_to(s, &target);
+    CHECK(s->view.changing && !s->view.joint);
+    single_acked(s, 4);
+    CHECK(s->view.joint);
+}
+
 TEST(a_new_voter_that_is_slow_in_all_rounds_ends_the_change)
 {
     struct single *s = ARENA_NEW(arena, struct single);

@@ -336,6 +336,13 @@ TEST(what_was_read_for_nobody_is_not_sent)
     fetched(s, 2, 5); /* another place */
     CHECK(!single_sent(s, RAFT_APPEND, 2));
     CHECK_EQ(single_find(s, RAFT_OUT_FETCH)->fetch.after, sent); /* is asked for again */
+    struct raft_in old = {.kind = RAFT_IN_FETCHED, .fetched = {.to = 2, .after = sent}};
+    old.fetched.result = RAFT_READ_READY;
+    old.fetched.span.run_count = 1;
+    old.fetched.span.runs[0] = (struct raft_bound){s->view.last.index, s->view.term - 1};
+    single_step(s, &old); /* what stood there when an earlier term's leader asked */
+    CHECK(!single_sent(s, RAFT_APPEND, 2));
+    CHECK_EQ(single_find(s, RAFT_OUT_FETCH)->fetch.after, sent);
     fetched(s, 2, sent);
     CHECK_EQ(single_sent(s, RAFT_APPEND, 2)->append.span.runs[0].index, s->view.last.index);
 }
