@@ -12,11 +12,13 @@
 
 void raft_commit_to(struct raft *r, uint64_t index)
 {
-    ASSERT(index > r->commit && index <= r->last.index);
+    uint64_t before = r->commit;
+
+    ASSERT(index > before && index <= r->last.index);
     r->commit = index;
     raft_pend(r, PENDING_COMMIT);
-    if (r->configuration_index[LATEST] > r->configuration_index[PREVIOUS] &&
-        r->configuration_index[LATEST] <= index) {
+    /* Perhaps one that is LATEST and PREVIOUS both: after a roll back, or a start. */
+    if (r->configuration_index[LATEST] > before && r->configuration_index[LATEST] <= index) {
         raft_configuration_settle(r);
         raft_pend(r, PENDING_CONFIGURATION);
     }

@@ -111,6 +111,33 @@ TEST(a_configuration_that_comes_twice_is_adopted_once)
     CHECK_EQ(single_find(s, RAFT_OUT_CONFIGURATION)->configuration.configuration->count, 5);
 }
 
+/* Also when there is no other to tell it from: after a roll back, and after a start. */
+TEST(a_host_is_told_when_the_configuration_in_force_is_committed)
+{
+    struct single *s = started(arena);
+    struct raft_message m = append_of((struct raft_bound){5, 2}, (struct raft_bound){7, 3});
+    struct raft_configuration_entry entries[] = {{7, single_voters(4)}, {8, single_voters(5)}};
+    const struct raft_out *told;
+
+    receive(s, &m, entries, 1);
+    m = append_of((struct raft_bound){7, 3}, (struct raft_bound){8, 3});
+    receive(s, &m, entries + 1, 1); /* 7 is committed, but nobody has said so */
+    m = append_of((struct raft_bound){7, 3}, (struct raft_bound){9, 4});
+    m.term = 4;
+    receive(s, &m, NULL, 0);
+    told = single_find(s, RAFT_OUT_CONFIGURATION);
+    CHECK(told->configuration.index == 7 && !told->configuration.committed);
+    m = append_of((struct raft_bound){9, 4}, (struct raft_bound){10, 4});
+    m.term = 4;
+    m.append.commit = 9;
+    receive(s, &m, NULL, 0);
+    told = single_find(s, RAFT_OUT_CONFIGURATION);
+    CHECK(told != NULL && told->configuration.index == 7 && told->configuration.committed);
+    m.append.commit = 10;
+    receive(s, &m, NULL, 0); /* once */
+    CHECK(!single_find(s, RAFT_OUT_CONFIGURATION) && single_find(s, RAFT_OUT_COMMIT));
+}
+
 /* Of two configurations the first must be committed (I15); a leader that wants both gone is not one. */
 TEST(two_configurations_are_never_cut_off)
 {
