@@ -5,7 +5,8 @@
  *          a new leader finishes a joint configuration and forgets the rest; who wanted the change asks again.
  * STAGES   1 new members come in as learners    2 those that shall vote catch up, in rounds (thesis 4.2.1)
  *          3 C_old,new, if the voters change    4 C_new
- *          Going back (cancelled, not caught up) from 1 and 2 removes what stage 1 added; from 3 it leaves to C_old.
+ *          Going back (cancelled, not caught up) from 1 and 2 removes what stage 1 added; from 3 it leaves to the voters
+ *          of C_old, without learners that were on their way to be voters or out: a joint configuration does not know them.
  * RULES    No configuration before an entry of the own term is committed (Ongaro 2015): else two changes of different
  *          leaders could have majorities that do not meet. None while another is not committed, none in a transfer.
  *          A leader that is not in C_new counts itself no more, leads until C_new is committed, and goes (transfer.c).

@@ -254,7 +254,8 @@ struct raft_start {
     bool fenced;
     /* In any mode: something that was durable cannot be read (bit rot, a bad sector), and the log is given up to before
      * it. Fenced for that, alone or not: it may have told others of what it has lost. The host keeps both marks until
-     * RAFT_OUT_UNFENCED. A damaged hard state is no such thing: that replica is gone. */
+     * RAFT_OUT_UNFENCED. The others have to elect a leader without it. A damaged hard state is no such thing: that replica
+     * is gone. */
     bool damaged;
 };
 
@@ -287,9 +288,10 @@ enum raft_in_kind {
     RAFT_IN_FETCHED,  /* the answer to RAFT_OUT_FETCH */
     RAFT_IN_SNAPSHOT, /* the answer to RAFT_OUT_SNAPSHOT; NULL while one is on its way there */
     RAFT_IN_LOG_START, /* the log starts later now; stepped before anything else that sees the new log */
-    RAFT_IN_APPLIED,  /* the state machine has applied up to here; needed until RAFT_OUT_SERVE */
-    RAFT_IN_CHANGE,   /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
-    RAFT_IN_CANCEL,   /* give the change up, if that is still possible */
+    RAFT_IN_APPLIED, /* the state machine has applied up to here; needed until RAFT_OUT_SERVE */
+    RAFT_IN_CHANGE,  /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
+    RAFT_IN_CANCEL, /* give the change up, if that is still possible: the voters are those of before; learners that
+                          it was to promote or to leave out may be gone */
     RAFT_IN_TRANSFER, /* make this replica the leader; answered by RAFT_OUT_TRANSFER */
     RAFT_IN_BARRIER,  /* answered by RAFT_OUT_BARRIER (thesis 6.4) */
     RAFT_IN_CAMPAIGN, /* do not wait for the election time-out: a new group's first leader */
