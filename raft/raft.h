@@ -290,8 +290,9 @@ enum raft_in_kind {
     RAFT_IN_LOG_START, /* the log starts later now; stepped before anything else that sees the new log */
     RAFT_IN_APPLIED, /* the state machine has applied up to here; needed until RAFT_OUT_SERVE */
     RAFT_IN_CHANGE,  /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
-    RAFT_IN_CANCEL, /* give the change up, if that is still possible: the voters are those of before; learners that
-                          it was to promote or to leave out may be gone */
+    /* Give the change up, if that is still possible: the voters are those of before; learners that it was to promote or
+     * to leave out may be gone. */
+    RAFT_IN_CANCEL,
     RAFT_IN_TRANSFER, /* make this replica the leader; answered by RAFT_OUT_TRANSFER */
     RAFT_IN_BARRIER,  /* answered by RAFT_OUT_BARRIER (thesis 6.4) */
     RAFT_IN_CAMPAIGN, /* do not wait for the election time-out: a new group's first leader */
