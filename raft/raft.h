@@ -287,8 +287,9 @@ enum raft_in_kind {
     RAFT_IN_DURABLE,  /* all up to a ticket is durable */
     RAFT_IN_FETCHED,  /* the answer to RAFT_OUT_FETCH */
     RAFT_IN_SNAPSHOT, /* the answer to RAFT_OUT_SNAPSHOT; NULL while one is on its way there */
-    RAFT_IN_LOG_START, /* the log starts later now; stepped before anything else that sees the new log */
-    RAFT_IN_APPLIED, /* the state machine has applied up to here; needed until RAFT_OUT_SERVE */
+    /* The log starts later now; stepped before anything else that sees the new log. */
+    RAFT_IN_LOG_START,
+    RAFT_IN_APPLIED, /* the state machine has come so far; needed until RAFT_OUT_SERVE */
     RAFT_IN_CHANGE,  /* make this the configuration; answered by RAFT_OUT_CHANGE, now or later */
     /* Give the change up, if that is still possible: the voters are those of before; learners that it was to promote or
      * to leave out may be gone. */
@@ -297,8 +298,9 @@ enum raft_in_kind {
     RAFT_IN_BARRIER,  /* answered by RAFT_OUT_BARRIER (thesis 6.4) */
     RAFT_IN_CAMPAIGN, /* do not wait for the election time-out: a new group's first leader */
     RAFT_IN_PEER,     /* the host's failure detector on the node of a replica */
-    RAFT_IN_UNFENCE, /* an operator's word: vote and lead in spite of an unclean start. What was acknowledged
-                          may be lost, and replicas that have more committed will halt (FATAL) */
+    /* An operator's word: vote and lead in spite of an unclean start. What was acknowledged may be lost, and replicas
+     * that have more committed will halt (FATAL). */
+    RAFT_IN_UNFENCE,
     RAFT_IN_HALT, /* the log has failed (H5): for ever silent */
 };
 
@@ -389,21 +391,23 @@ enum raft_reason {
 enum raft_out_kind {
     RAFT_OUT_ROLE,       /* this replica's role, the term, the leader (0: unknown) */
     RAFT_OUT_HARD_STATE, /* persist term and vote, then raft_ticket() */
-    RAFT_OUT_APPEND,  /* cut the log to `from` if that is not its end, append, then raft_ticket() */
-    RAFT_OUT_INSTALL, /* the log and the state become the snapshot's, then raft_ticket() (H8) */
-    RAFT_OUT_SEND, /* send the message when the ticket is durable; with entries, the host adds their bytes */
-    RAFT_OUT_FETCH,    /* read what follows a bound; RAFT_IN_FETCHED */
-    RAFT_OUT_SNAPSHOT, /* make a snapshot for a replica; RAFT_IN_SNAPSHOT */
-    RAFT_OUT_COMMIT, /* entries up to here are committed: apply them. Not all may be durable here yet */
-    RAFT_OUT_CONFIGURATION, /* another one is in force, or the one in force is committed now */
-    RAFT_OUT_SERVE,         /* this leader may answer for the group from now on, in this term */
-    RAFT_OUT_BARRIER, /* reads at `index` are linearizable for all barriers up to the ticket, or not */
+    RAFT_OUT_APPEND,     /* cut the log to `from`, append, then raft_ticket() */
+    RAFT_OUT_INSTALL,    /* log and state become the snapshot's, then raft_ticket() (H8) */
+    RAFT_OUT_SEND,       /* the message, when the ticket is durable; the host adds entries' bytes */
+    RAFT_OUT_FETCH,      /* read what follows a bound; RAFT_IN_FETCHED */
+    RAFT_OUT_SNAPSHOT,   /* make a snapshot for a replica; RAFT_IN_SNAPSHOT */
+    RAFT_OUT_COMMIT,     /* committed up to here: apply it. Not all may be durable here yet */
+    /* Another one is in force, or the one in force is committed now. */
+    RAFT_OUT_CONFIGURATION,
+    RAFT_OUT_SERVE, /* this leader may answer for the group from now on, in this term */
+    /* Reads at `index` are linearizable for all barriers up to the ticket, or not. */
+    RAFT_OUT_BARRIER,
     RAFT_OUT_CHANGE,   /* how RAFT_IN_CHANGE ended */
     RAFT_OUT_TRANSFER, /* how RAFT_IN_TRANSFER ended */
     RAFT_OUT_REFUSED,  /* the proposal was not taken */
-    RAFT_OUT_UNFENCED, /* the replica has caught up, durably: it votes again; the host clears its marks */
-    RAFT_OUT_SUSPECT, /* a replica lost what it had said to be durable: damage, or H2 or H7 was broken */
-    RAFT_OUT_FATAL, /* a peer asks for what would break safety: halts; a person must look */
+    RAFT_OUT_UNFENCED, /* it has caught up, durably, and votes again: the host clears its marks */
+    RAFT_OUT_SUSPECT,  /* a replica lost what it had called durable: damage, or H2 or H7 broken */
+    RAFT_OUT_FATAL,    /* a peer asks for what would break safety: halts; a person must look */
 };
 
 enum raft_entry_source {
