@@ -191,8 +191,7 @@ static void step_begin(struct check *c, struct replica *r, const struct raft_in 
         r->duty = (struct duty){.boot = r->boot,
                                 .since = c->event,
                                 .told = r->tip->configured,
-                                .told_committed = r->tip->configured->depth <= r->commit->depth,
-                                .told_back = true};
+                                .told_committed = r->tip->configured->depth <= r->commit->depth};
         quiet_from(r, r->now_ms);
     }
 }

@@ -83,7 +83,7 @@ struct duty {
     const struct raft_configuration *change_from;
     struct raft_configuration change_to;
     struct node *told; /* the configuration the host was told of, and that it is committed */
-    bool told_committed, told_back; /* told_back: at a start, or after a cut */
+    bool told_committed;
     /* The election time-out began to run; by priority it is a late one; its leader was said to be dead. */
     uint64_t quiet_ms;
     bool late, orphan;

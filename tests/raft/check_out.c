@@ -340,7 +340,6 @@ static void out_configuration(struct check *c, struct replica *r, const struct r
         "replica %" PRIu64 " says that the configuration %" PRIu64 " is %scommitted", r->id,
         out->configuration.index, out->configuration.committed ? "" : "not ");
     r->lead_run_ms = r->run_ms;
-    r->duty.told_back = r->tip->configured->depth < r->duty.told->depth;
     r->duty.told = r->tip->configured;
     r->duty.told_committed = committed;
 }

@@ -90,8 +90,7 @@ void view_told(struct check *c, const struct replica *r)
     if (r->role == RAFT_HALTED) {
         return;
     }
-    LAW(c, "I15",
-        r->duty.told == newest && (r->duty.told_committed == committed || r->duty.told_back),
+    LAW(c, "I15", r->duty.told == newest && r->duty.told_committed == committed,
         "the host of replica %" PRIu64 " was told last of the configuration " BOUND
         ", in force is " BOUND ", which is %scommitted",
         r->id, BOUND_OF(r->duty.told), BOUND_OF(newest), committed ? "" : "not ");
