@@ -154,13 +154,17 @@ static void join_serve(struct groups *g, struct group_call *c, struct consumer_m
     group_call_end(g, group, c);
 }
 
-static bool is_full(const struct groups *g, const struct group *group, struct bytes member_id)
+/* Full for others than those in it; a static member that returns takes the place it had. */
+static bool is_full(const struct groups *g, const struct group *group,
+                    const struct join_group_request *in)
 {
     int64_t max =
         MIN(groups_config(g, CONFIG_GROUP_CONSUMER_MAX_SIZE), (int64_t)CONSUMER_MEMBERS_MAX);
+    bool known = in->group_instance_id.at == NULL
+                     ? consumer_find(g, group, in->member_id) != NULL
+                     : consumer_find_instance(g, group, in->group_instance_id) != NULL;
 
-    return (int64_t)group->consumer->members.len >= max &&
-           consumer_find(g, group, member_id) == NULL;
+    return (int64_t)group->consumer->members.len >= max && !known;
 }
 
 void consumer_classic_join(struct groups *g, struct group *group, struct group_call *c)
@@ -180,7 +184,7 @@ void consumer_classic_join(struct groups *g, struct group *group, struct group_c
         }
         return;
     }
-    if (is_full(g, group, in->member_id)) {
+    if (is_full(g, group, in)) {
         join_refuse(g, group, c, KAFKA_GROUP_MAX_SIZE_REACHED, BYTES(""));
         return;
     }

@@ -100,6 +100,21 @@ TEST(a_full_consumer_group_takes_no_classic_member)
     fake_host_end(h);
 }
 
+TEST(a_static_classic_member_returns_to_its_place_in_a_full_group)
+{
+    struct fake_host *h = fake_host_new(arena);
+
+    fake_topic(h, "t", 4);
+    fake_set(h, "group.consumer.max.size", "2");
+    fake_set(h, "group.consumer.assignment.interval.ms", "0");
+    fake_start(h);
+    BEAT(h, .member = "a", .topic = "t");
+    CHECK_EQ(OLD_JOIN(h, .instance = "i")->error_code, KAFKA_NONE);
+    CHECK_EQ(OLD_JOIN(h, .instance = "j")->error_code, KAFKA_GROUP_MAX_SIZE_REACHED);
+    CHECK_EQ(OLD_JOIN(h, .instance = "i")->error_code, KAFKA_NONE); /* it has forgotten its id */
+    fake_host_end(h);
+}
+
 /* ---- its part ---- */
 
 TEST(a_classic_member_gets_its_partitions_when_their_owner_has_let_go)
