@@ -242,6 +242,16 @@ static struct consumer_member *find_classic(struct groups *g, struct group *grou
     return *error == KAFKA_NONE ? m : NULL;
 }
 
+/* Is there something for it to join again for? A new epoch without a target waits for the heartbeat that computes it,
+ * if one can come. */
+static bool is_behind(const struct consumer_member *m)
+{
+    const struct consumer_group *cg = m->group->consumer;
+
+    return m->epoch < cg->target_epoch ||
+           (m->epoch < cg->epoch && cg->classic_count == (int32_t)cg->members.len);
+}
+
 static enum kafka_error check_sync(struct groups *g, const struct sync_group_request *in,
                                    struct consumer_member *m)
 {
@@ -253,7 +263,7 @@ static enum kafka_error check_sync(struct groups *g, const struct sync_group_req
     if (type_differs || name_differs) {
         return KAFKA_INCONSISTENT_GROUP_PROTOCOL;
     }
-    if (m->group->consumer->epoch > m->epoch && m->state != MEMBER_UNREVOKED) {
+    if (is_behind(m) && m->state != MEMBER_UNREVOKED) {
         consumer_rebalance_start(g, m);
         return KAFKA_REBALANCE_IN_PROGRESS;
     }
@@ -312,12 +322,7 @@ void consumer_classic_heartbeat(struct groups *g, struct group *group, struct gr
 
     if (m != NULL) {
         consumer_session_start(g, m);
-        /* A new epoch without a target waits for the heartbeat that computes it, if one can come. */
-        bool behind = m->epoch < group->consumer->target_epoch ||
-                      (m->epoch < group->consumer->epoch &&
-                       group->consumer->classic_count == (int32_t)group->consumer->members.len);
-
-        if (behind || m->state == MEMBER_UNREVOKED ||
+        if (is_behind(m) || m->state == MEMBER_UNREVOKED ||
             (m->state == MEMBER_UNRELEASED && !waits_for_others(g, m))) {
             error = KAFKA_REBALANCE_IN_PROGRESS;
             consumer_rebalance_start(g, m);

@@ -179,6 +179,25 @@ TEST(who_subscribes_to_something_else_brings_a_new_epoch)
 
 /* ---- SyncGroup and Heartbeat ---- */
 
+TEST(a_new_epoch_without_a_target_is_nothing_to_join_again_for)
+{
+    struct fake_host *h = mixed_host(arena);
+
+    (void)old_settled(h);
+    CHECK_EQ(BEAT(h, .member = "b", .topic = "none")->error_code, KAFKA_NONE);
+    const struct join_group_response *r = OLD_JOIN(h, .id = BYTES("o"), .owned = "23");
+    CHECK_EQ(r->generation_id, 4);
+    CHECK_BYTES_EQ(old_sync(h, r), BYTES("23"));
+    CHECK_BEAT(h, "-1 -", .member = "b", .epoch = -1);
+    CHECK_BYTES_EQ(old_sync(h, r), BYTES("23"));
+    CHECK_EQ(classic_beat(h, r->member_id, 4), KAFKA_NONE);
+    /* The next heartbeat of the other member computes it. */
+    CHECK_EQ(BEAT(h, .member = "a", .epoch = 3, .owned = "01")->member_epoch, 5);
+    CHECK_EQ(classic_beat(h, r->member_id, 4), KAFKA_REBALANCE_IN_PROGRESS);
+    CHECK_BYTES_EQ(old_sync(h, r), BYTES("error 27"));
+    fake_host_end(h);
+}
+
 static enum kafka_error sync_as(struct fake_host *h, const char *id, int32_t generation,
                                 const char *type, const char *protocol)
 {
