@@ -47,6 +47,11 @@ void group_check_mixed(struct group_check *c, bool mixed)
     c->mixed = mixed;
 }
 
+void group_check_swept(struct group_check *c, bool swept)
+{
+    c->swept = swept;
+}
+
 void group_check_expiry(struct group_check *c, int64_t retention_ms)
 {
     c->retention_ms = retention_ms;
@@ -174,9 +179,11 @@ void group_check_cut(struct group_check *c, int64_t end)
 void group_check_loaded(struct group_check *c)
 {
     for (int32_t g = 0; g < GROUP_COUNT; g++) {
-        c->classic[g].joined = 0;
+        c->classic[g].joined = c->classic[g].first = c->classic[g].led = 0;
     }
     c->static_from = c->static_count;
+    memset(c->beat_us, 0, sizeof(c->beat_us));
+    memset(c->calm_us, 0, sizeof(c->calm_us));
 }
 
 void group_check_topic_gone(struct group_check *c, int32_t slot)

@@ -25,6 +25,8 @@ void group_check_mixed(struct group_check *c, bool mixed);
 void group_check_expiry(struct group_check *c, int64_t retention_ms);
 /* Members of the group read these topics, until it is said again: offsets of them that are seen stay. */
 void group_check_reads(struct group_check *c, int32_t group, uint32_t names);
+/* Expiry has had time to see every offset since the topics changed last; whose topic is gone is gone, too. */
+void group_check_swept(struct group_check *c, bool swept);
 /* The wall clock has jumped. */
 void group_check_wall(struct group_check *c);
 

@@ -44,6 +44,7 @@ static void completed(struct group_check *c, const struct group_ask *a)
     s->at = group_check_grow(s->at, s->count, &s->max, sizeof(*s->at));
     struct generation *g = &s->at[s->count++];
     g->number = rq->generation_id;
+    text_of(rq->member_id, g->leader, sizeof(g->leader));
     g->incarnation = s->incarnation;
     g->end_offset = a->written;
     g->given_count = rq->assignments.len;
@@ -105,9 +106,89 @@ static void statics_ran(const struct group_check *c, const struct group_ask *a)
     }
 }
 
+/* ---- who is thrown out ---- */
+
+static const struct group_member *living(const struct group_check *c, struct bytes id)
+{
+    for (int32_t i = 0; c->members != NULL && i < c->members->count && id.len > 0; i++) {
+        const struct group_member *m = c->members->at[i];
+        if (m->alive && !m->options.consumer && bytes_equal(group_member_id(m), id)) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* A member that is heard within its session has its rebalance time-out to join, counted from when it can have been
+ * told at the earliest. A static one that is late is only missed, and has as long again. */
+static void check_out(const struct group_check *c, const struct group_ask *a,
+                      const struct group_member *m)
+{
+    uint64_t calm_us = c->calm_us[m->number];
+    uint64_t join_us = (uint64_t)m->options.rebalance_ms * (m->options.instance < 0 ? 1000 : 2000);
+
+    SCENARIO_CHECK(calm_us == 0 || a->run_us >= calm_us + join_us ||
+                       a->run_us >= c->beat_us[m->number] + (uint64_t)m->options.session_ms * 1000,
+                   "member %d is out after %d ms, %d ms after it was heard", m->number,
+                   (int)(a->run_us - calm_us) / 1000,
+                   (int)(a->run_us - c->beat_us[m->number]) / 1000);
+}
+
+static void beat_ran(struct group_check *c, const struct group_ask *a)
+{
+    const struct heartbeat_request *rq = a->call.in;
+    const struct classic_seen *s = &c->classic[group_check_group(rq->group_id)];
+    const struct group_member *m = living(c, rq->member_id);
+    enum kafka_error e = group_check_error(a);
+
+    if (!a->server_arena.exhausted && e == KAFKA_NONE) {
+        SCENARIO_CHECK(rq->generation_id >= s->joined, "generation %d lives on in generation %d",
+                       rq->generation_id, s->joined);
+        SCENARIO_CHECK(s->joined <= s->first || s->led == s->joined ||
+                           c->world->trouble.no_memory_ppm > 0,
+                       "generation %d has begun, and its leader does not know", s->joined);
+    }
+    if (m == NULL || a->server_arena.exhausted) {
+        return;
+    }
+    if (e == KAFKA_UNKNOWN_MEMBER_ID) {
+        check_out(c, a, m);
+    } else if (e == KAFKA_NONE || e == KAFKA_REBALANCE_IN_PROGRESS) {
+        c->beat_us[m->number] = a->run_us;
+    }
+    if (e == KAFKA_NONE) {
+        c->calm_us[m->number] = m->mute ? 0 : a->run_us;
+    }
+}
+
+/* An administrator, or who speaks for the instance, may send static members away. */
+static void leave_ran(struct group_check *c)
+{
+    for (int32_t i = 0; c->members != NULL && i < c->members->count; i++) {
+        if (c->members->at[i]->options.instance >= 0) {
+            c->calm_us[i] = 0;
+        }
+    }
+}
+
+/* Who waits for an answer is alive, however short its session. */
+static void waited(const struct group_check *c, const struct group_ask *a, struct bytes member)
+{
+    const struct group_member *m = living(c, member);
+
+    SCENARIO_CHECK(m == NULL || m->options.instance >= 0 ||
+                       group_check_error(a) != KAFKA_UNKNOWN_MEMBER_ID ||
+                       sim_now(c->world->sim) - a->run_us < (uint64_t)m->options.session_ms * 1000,
+                   "member %d waits for %s, and is out after its session", m->number,
+                   group_api_info(a->api)->name);
+}
+
 void classic_check_ran(struct group_check *c, struct group_ask *a)
 {
     statics_ran(c, a);
+    if (a->api == GROUP_ASK_LEAVE) {
+        leave_ran(c);
+    }
     if (c->mixed) {
         return; /* generations are epochs of the group while consumers are in it */
     }
@@ -118,11 +199,27 @@ void classic_check_ran(struct group_check *c, struct group_ask *a)
         }
     } else if (a->api == GROUP_ASK_COMMIT) {
         commit_ran(c, a);
+    } else if (a->api == GROUP_ASK_HEARTBEAT) {
+        beat_ran(c, a);
     } else if (a->api == GROUP_ASK_DELETE && a->written >= 0) {
         const struct delete_groups_request *rq = a->call.in;
         struct classic_seen *s = &c->classic[group_check_group(rq->groups_names.at[0])];
         s->incarnation++;
-        s->joined = 0;
+        s->joined = s->first = s->led = 0;
+    }
+}
+
+/* Whoever is told of a complete generation is told who made it; static leaders change their id. */
+static void leads(const struct group_check *c, const struct classic_seen *s,
+                  const struct join_group_response *rs)
+{
+    for (int32_t i = 0; i < s->count && c->retention_ms < 0; i++) {
+        const struct generation *g = &s->at[i];
+        SCENARIO_CHECK(g->incarnation != s->incarnation || g->number != rs->generation_id ||
+                           instance_of(c, g->leader)[0] != '\0' ||
+                           bytes_equal(rs->leader, bytes_of(g->leader)),
+                       "%.*s leads generation %d, which %s has made", BYTES_ARG(rs->leader),
+                       g->number, g->leader);
     }
 }
 
@@ -145,6 +242,9 @@ static void join_released(struct group_check *c, const struct group_ask *a)
             "generation %d after generation %d was complete", rs->generation_id, s->at[i].number);
     }
     s->joined = rs->generation_id;
+    s->first = s->first == 0 ? s->joined : s->first;
+    s->led = bytes_equal(rs->leader, rs->member_id) ? s->joined : s->led;
+    leads(c, s, rs);
     if (rq->group_instance_id.len > 0) {
         c->statics =
             group_check_grow(c->statics, c->static_count, &c->static_max, sizeof(*c->statics));
@@ -215,8 +315,10 @@ void classic_check_released(struct group_check *c, struct group_ask *a)
         return;
     }
     if (a->api == GROUP_ASK_JOIN) {
+        waited(c, a, ((const struct join_group_request *)a->call.in)->member_id);
         join_released(c, a);
     } else if (a->api == GROUP_ASK_SYNC) {
+        waited(c, a, ((const struct sync_group_request *)a->call.in)->member_id);
         sync_released(c, a);
     }
 }

@@ -73,6 +73,9 @@ static void check_epoch(const struct consumer_seen *s,
     if (rq->member_epoch <= 0 || s->out || rq->member_epoch >= s->epoch) {
         return;
     }
+    SCENARIO_CHECK(rq->member_epoch >= s->earlier,
+                   "a heartbeat in epoch %d is taken, the member was in epoch %d and is in %d",
+                   rq->member_epoch, s->earlier, s->epoch);
     SCENARIO_CHECK(rq->topic_partitions.len >= 0 && (owned & ~s->assigned) == 0,
                    "a heartbeat in epoch %d is taken, the member is in epoch %d and owns %llx of "
                    "%llx",
@@ -86,7 +89,8 @@ bool group_check_must_fence(struct group_check *c, const struct group_ask *a)
     const struct consumer_seen *s = consumer_check_find(c, rq->member_id);
 
     return s != NULL && !s->out && rq->member_epoch > 0 && rq->member_epoch < s->epoch &&
-           (rq->topic_partitions.len < 0 || (owned_in(c, rq) & ~s->assigned) != 0);
+           (rq->member_epoch < s->earlier || rq->topic_partitions.len < 0 ||
+            (owned_in(c, rq) & ~s->assigned) != 0);
 }
 
 /* Whose instance another process has by now speaks for itself no more. */
@@ -98,6 +102,32 @@ static void check_leave(const struct group_check *c, const struct consumer_seen 
                            s->instance[0] == '\0' || strcmp(s->instance, by->instance) != 0 ||
                            s->heard_us <= by->heard_us,
                        "member %s leaves in the stead of %s", by->id, s->id);
+    }
+}
+
+/* By name, or by the one kind of expression that members use: t[..]. */
+static uint32_t names_in(const struct consumer_group_heartbeat_request *rq)
+{
+    uint32_t names = 0;
+
+    for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
+        for (int32_t i = 0; i < rq->subscribed_topic_names.len; i++) {
+            names |= (uint32_t)bytes_equal(rq->subscribed_topic_names.at[i], group_topic_text(name))
+                     << name;
+        }
+        names |= (uint32_t)(bytes_find(rq->subscribed_topic_regex, (uint8_t)('0' + name)) >= 0)
+                 << name;
+    }
+    return names;
+}
+
+static void check_reads(const struct consumer_seen *s)
+{
+    for (int32_t slot = 0; slot < GROUP_SLOT_COUNT && s->assigned != UINT64_MAX; slot++) {
+        SCENARIO_CHECK((s->assigned >> (slot * GROUP_TOPIC_PARTITIONS_MAX) & 0xff) == 0 ||
+                           (s->names >> slot % GROUP_TOPIC_COUNT & 1) != 0,
+                       "member %s is assigned partitions of topic %d, which it does not read",
+                       s->id, slot);
     }
 }
 
@@ -113,8 +143,11 @@ static void took(struct group_check *c, const struct group_ask *a)
     if (rq->member_epoch < 0) {
         check_leave(c, s);
         s->out = rq->member_epoch == -1; /* else it is away, and may come back */
-        s->epoch = s->before = 0;
+        s->epoch = s->before = s->earlier = 0;
         return;
+    }
+    if (rq->member_epoch == 0) { /* what it has may be given anew */
+        memset(s->since, 0, sizeof(s->since));
     }
     uint64_t owned = owned_in(c, rq);
     check_epoch(s, rq, owned);
@@ -122,22 +155,33 @@ static void took(struct group_check *c, const struct group_ask *a)
         s->revoke_us = UINT64_MAX;
     }
     s->before = s->epoch;
+    s->earlier = s->epoch == rs->member_epoch ? s->earlier : s->epoch;
     s->epoch = rs->member_epoch;
     s->out = false;
     s->heard_us = a->run_us;
     SCENARIO_CHECK(bytes_to_cstr(rq->instance_id, s->instance, sizeof(s->instance)) == OK,
                    "an instance id");
+    if (rq->subscribed_topic_names.len >= 0) {
+        s->names = names_in(rq);
+    }
     if (rs->assignment == NULL) {
+        check_reads(s);
         return;
     }
     for (int32_t i = 0; i < rs->assignment->topic_partitions.len; i++) {
         assigned |= bits_of(c, rs->assignment->topic_partitions.at[i].topic_id,
                             rs->assignment->topic_partitions.at[i].partitions);
     }
+    for (size_t i = 0; i < COUNT_OF(s->since); i++) {
+        if ((assigned & ~s->assigned) >> i & 1) {
+            s->since[i] = rs->member_epoch;
+        }
+    }
     if ((s->assigned & ~assigned) != 0) {
         s->revoke_us = MIN(s->revoke_us, a->run_us);
     }
     s->assigned = assigned;
+    check_reads(s);
 }
 
 static uint64_t excused_at(struct group_check *c, const struct group_member *m)
@@ -186,8 +230,9 @@ static void check_fenced(struct group_check *c, const struct group_ask *a)
                    rq->member_epoch);
 }
 
-/* Which partitions the answer says are committed, by slot. */
-static uint64_t committed_in(const struct group_check *c, const struct group_ask *a)
+/* Of which partitions the answer says that, by slot. */
+static uint64_t partitions_in(const struct group_check *c, const struct group_ask *a,
+                              enum kafka_error error)
 {
     const struct offset_commit_response *rs = a->call.out;
     uint64_t bits = 0;
@@ -202,19 +247,25 @@ static uint64_t committed_in(const struct group_check *c, const struct group_ask
         }
         for (int32_t p = 0; slot >= 0 && p < topic->partitions.len; p++) {
             bits |=
-                (uint64_t)(topic->partitions.at[p].error_code == KAFKA_NONE)
+                (uint64_t)(topic->partitions.at[p].error_code == (int16_t)error)
                 << (slot * GROUP_TOPIC_PARTITIONS_MAX + topic->partitions.at[p].partition_index);
         }
     }
     return bits;
 }
 
-/* What is committed in an earlier epoch belongs to nobody else by now. */
+/* What is committed in an earlier epoch has been the member's since then, and is nobody else's by now. */
 static void check_commit(struct group_check *c, const struct group_ask *a,
                          const struct consumer_seen *by)
 {
-    uint64_t bits = committed_in(c, a);
+    const struct offset_commit_request *rq = a->call.in;
+    uint64_t bits = partitions_in(c, a, KAFKA_NONE);
 
+    for (size_t i = 0; i < COUNT_OF(by->since); i++) {
+        SCENARIO_CHECK((bits >> i & 1) == 0 || by->since[i] <= rq->generation_id_or_member_epoch,
+                       "member %s commits in epoch %d a partition that it was given in %d", by->id,
+                       rq->generation_id_or_member_epoch, by->since[i]);
+    }
     for (int32_t i = 0; c->members != NULL && i < c->members->count; i++) {
         const struct group_member *m = c->members->at[i];
         const struct consumer_seen *s = consumer_check_find(c, group_member_id(m));
@@ -226,11 +277,33 @@ static void check_commit(struct group_check *c, const struct group_ask *a,
     }
 }
 
+/* What was the member's in that epoch, and is, may be committed in it. */
+static void check_stale(const struct group_check *c, const struct group_ask *a,
+                        const struct consumer_seen *s)
+{
+    const struct offset_commit_request *rq = a->call.in;
+    uint64_t bits = partitions_in(c, a, KAFKA_STALE_MEMBER_EPOCH);
+    bool all = bits != 0 && s->assigned != UINT64_MAX && (bits & ~s->assigned) == 0 &&
+               rq->generation_id_or_member_epoch <= s->epoch;
+
+    for (size_t i = 0; i < COUNT_OF(s->since) && all; i++) {
+        all = (bits >> i & 1) == 0 ||
+              (s->since[i] > 0 && s->since[i] <= rq->generation_id_or_member_epoch);
+    }
+    SCENARIO_CHECK(!all, "member %s may not commit in epoch %d what it has had since", s->id,
+                   rq->generation_id_or_member_epoch);
+}
+
 /* An earlier epoch may commit what was assigned to it, not what another has by now. */
 static void commit_ran(struct group_check *c, const struct group_ask *a)
 {
     const struct offset_commit_request *rq = a->call.in;
     const struct consumer_seen *s = consumer_check_find(c, rq->member_id);
+
+    if (s != NULL && !s->out && s->epoch > 0 && !a->server_arena.exhausted &&
+        group_check_error(a) == KAFKA_STALE_MEMBER_EPOCH) {
+        check_stale(c, a, s);
+    }
 
     if (s == NULL || a->server_arena.exhausted || group_check_error(a) != KAFKA_NONE) {
         return;
@@ -301,8 +374,9 @@ void consumer_check_cut(struct group_check *c, int64_t end)
     for (int32_t i = 0; i < c->consumer_count; i++) {
         struct consumer_seen *s = &c->consumers[i];
         if (s->end_offset > end) {
-            s->epoch = s->before = 0;
+            s->epoch = s->before = s->earlier = 0;
             s->assigned = UINT64_MAX;
+            memset(s->since, 0, sizeof(s->since));
             s->out = false;
             s->revoke_us = MIN(s->revoke_us, sim_now(c->world->sim));
             s->end_offset = 0;

@@ -27,6 +27,7 @@ struct given {
 struct generation {
     int32_t number, incarnation;
     int64_t end_offset;
+    char leader[GROUP_TEXT_BYTES];
     struct given *given;
     int32_t given_count;
 };
@@ -35,14 +36,18 @@ struct classic_seen {
     struct generation *at;
     int32_t count, max;
     int32_t incarnation, joined; /* newest generation anybody was told since the start */
+    int32_t first, led;          /* the oldest such, and the newest whose leader was told of it */
 };
 
 /* A member of the consumer protocol, by its id. */
 struct consumer_seen {
     char id[GROUP_TEXT_BYTES], instance[24];
     int32_t group, epoch;
-    int32_t before; /* the epoch before the newest answer */
+    int32_t before;  /* the epoch before the newest answer */
+    int32_t earlier; /* the one before the present one */
+    uint32_t names;  /* what it reads */
     uint64_t assigned;
+    int32_t since[GROUP_SLOT_COUNT * GROUP_TOPIC_PARTITIONS_MAX]; /* epoch it was given in */
     uint64_t heard_us, revoke_us; /* UINT64_MAX: nothing to give up */
     int64_t end_offset;           /* of the log when all this became so */
     bool out;                     /* left, or thrown out */
@@ -57,7 +62,7 @@ struct group_check {
     struct group_world *world;
     const struct group_members *members;
     struct group_check_counts counts;
-    bool mixed;
+    bool mixed, swept;
     int64_t retention_ms; /* -1: nothing expires */
     uint32_t reads[GROUP_COUNT];
     int64_t wall_ms_max; /* what the clock has shown */
@@ -68,6 +73,8 @@ struct group_check {
     struct static_member *statics;
     int32_t static_count, static_max;
     int32_t static_from; /* those before joined a coordinator that is gone */
+    /* Of classic members by number, since the coordinator started: any heartbeat, one that found no rebalance. */
+    uint64_t beat_us[GROUP_MEMBER_COUNT_MAX], calm_us[GROUP_MEMBER_COUNT_MAX];
 };
 
 /* Grows an array of elements; the new one is cleared. */

@@ -142,7 +142,6 @@ static bool may_be_gone(const struct group_check *c, const struct offset_write *
 /* One partition of an answer. */
 struct fetched {
     int32_t group, name, partition;
-    bool all; /* nobody asked for this topic: it may be a former one until the next expiry */
     int64_t number;
     int32_t leader_epoch; /* -1 in versions without */
     struct bytes metadata;
@@ -181,7 +180,7 @@ static void check_fetched(const struct group_check *c, const struct fetched *f, 
             SCENARIO_CHECK(version < LEADER_EPOCH_FROM || f->leader_epoch == w->leader_epoch,
                            "leader epoch %d of %s, committed with %d", f->leader_epoch, text,
                            w->leader_epoch);
-            SCENARIO_CHECK(slot < 0 || w->slot == slot || f->all,
+            SCENARIO_CHECK(w->slot == slot || (!c->swept && slot < 0),
                            "%s was committed for topic %d, and is given for topic %d", text,
                            w->slot, slot);
             break;
@@ -192,7 +191,6 @@ static void check_fetched(const struct group_check *c, const struct fetched *f, 
 static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
 {
     const struct offset_fetch_request *rq = a->call.in;
-    bool all = rq->topics.len < 0;
     const struct offset_fetch_response *rs = a->call.out;
 
     for (int32_t t = 0; t < rs->topics.len; t++) {
@@ -203,7 +201,6 @@ static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
                 struct fetched f = {group_check_group(rq->group_id),
                                     name_of(c, topic->name, (struct uuid){{0}}),
                                     at->partition_index,
-                                    all,
                                     at->committed_offset,
                                     at->committed_leader_epoch,
                                     at->metadata};
@@ -216,10 +213,8 @@ static void fetch_old_ran(struct group_check *c, const struct group_ask *a)
 
 static void fetch_new_ran(struct group_check *c, const struct group_ask *a)
 {
-    const struct offset_fetch_request *rq = a->call.in;
     const struct offset_fetch_response *rs = a->call.out;
     const struct offset_fetch_response_group *g = &rs->groups.at[0];
-    bool all = rq->groups.at[0].topics.len < 0;
 
     for (int32_t t = 0; t < g->topics.len; t++) {
         const struct offset_fetch_response_group_topic *topic = &g->topics.at[t];
@@ -229,7 +224,6 @@ static void fetch_new_ran(struct group_check *c, const struct group_ask *a)
                 struct fetched f = {group_check_group(g->group_id),
                                     name_of(c, topic->name, topic->topic_id),
                                     at->partition_index,
-                                    all,
                                     at->committed_offset,
                                     at->committed_leader_epoch,
                                     at->metadata};

@@ -23,6 +23,7 @@ enum {
     PATIENCE_US = 5000000,
     RETRY_US_MAX = 400000,
     SKIP_ASSIGNMENT_FROM = 9,
+    MUTE_PART = 8,        /* of those that are stubborn */
     PROTOCOL_VERSION = 1, /* of subscriptions: with owned partitions */
     MEMBERS_MAX = GROUP_MEMBER_COUNT_MAX,
 };
@@ -36,6 +37,7 @@ struct claim {
 
 static void retry(struct group_member *m)
 {
+    m->fresh = false;
     m->due_us = sim_now(m->world->sim) + sim_random_below(m->random, RETRY_US_MAX);
 }
 
@@ -44,7 +46,7 @@ static void lose_all(struct group_member *m)
     m->owned = 0;
     m->state = GROUP_MEMBER_OUT;
     m->epoch = -1;
-    m->leader = m->stubborn = false;
+    m->leader = m->stubborn = m->mute = false;
     m->due_us = sim_now(m->world->sim);
     m->error_count++;
 }
@@ -52,6 +54,7 @@ static void lose_all(struct group_member *m)
 static void rejoin(struct group_member *m)
 {
     m->state = GROUP_MEMBER_OUT;
+    m->mute = false;
     m->due_us = sim_now(m->world->sim);
     m->error_count++;
     if (!m->options.cooperative) {
@@ -141,7 +144,7 @@ static struct bytes subscription_of(const struct group_member *m, struct arena *
     consumer_protocol_subscription_init(&s);
     s.topics = string_array_new(a, __builtin_popcount(m->options.topics));
     s.owned_partitions = consumer_protocol_subscription_owned_partitions_new(a, GROUP_TOPIC_COUNT);
-    s.user_data = m->stirred ? arena_format(a, "process %d", m->number) : BYTES_NULL;
+    s.user_data = m->stirred ? arena_format(a, "process %d, %d", m->number, m->stirs) : BYTES_NULL;
     for (int32_t name = 0; name < GROUP_TOPIC_COUNT; name++) {
         uint64_t owned = m->owned >> (name * GROUP_TOPIC_PARTITIONS_MAX) & 0xff;
         if ((m->options.topics >> name & 1) != 0) {
@@ -370,7 +373,16 @@ static void joined(struct group_member *m, const struct join_group_response *rs)
     m->state = GROUP_MEMBER_IN;
     m->leader = bytes_equal(rs->leader, rs->member_id);
     m->leader_saw = rs->skip_assignment ? UINT64_MAX : 0;
-    sync_send(m, rs);
+    m->mute = m->fresh && m->options.instance < 0 &&
+              sim_random_chance(m->random, m->stubborn_ppm / MUTE_PART);
+    m->mute_start = m->world->start_count;
+    m->fresh = false;
+    if (m->mute) { /* it lives, and does not ask for its assignment until it is thrown out */
+        m->state = GROUP_MEMBER_STABLE;
+        group_member_plan(m, 0);
+    } else {
+        sync_send(m, rs);
+    }
 }
 
 static void join_done(struct group_ask *a)
@@ -389,6 +401,7 @@ static void join_done(struct group_ask *a)
         SCENARIO_CHECK(m->id[0] == '\0' && rs->member_id.len > 0 && m->join_version >= 4,
                        "member %d must have an id", m->number);
         SCENARIO_CHECK(bytes_to_cstr(rs->member_id, m->id, sizeof(m->id)) == OK, "a member id");
+        m->fresh = true;
     } else {
         take_error(m, rs->error_code, "JoinGroup");
     }
@@ -401,6 +414,11 @@ static void join(struct group_member *m)
     struct join_group_request *rq = a->in;
 
     m->joined_topics = m->options.topics;
+    m->fresh = m->fresh || m->id[0] == '\0';
+    if (m->id[0] == '\0') { /* perhaps it takes over once more, and leads without knowing */
+        m->stirred = false;
+        m->stirs++;
+    }
     rq->group_id = group_text(m->options.group);
     rq->session_timeout_ms = m->options.session_ms;
     rq->rebalance_timeout_ms = m->options.rebalance_ms;
@@ -440,7 +458,11 @@ static void heartbeat_done(struct group_ask *a)
     } else if (rs->error_code != KAFKA_NONE) {
         take_error(m, rs->error_code, "Heartbeat");
     } else {
-        m->stubborn = false; /* over: a rebalance that a restart forgot throws nobody out */
+        /* A rebalance that a restart forgot throws nobody out. */
+        m->stubborn = false;
+        if (m->mute && m->mute_start != m->world->start_count) {
+            rejoin(m);
+        }
     }
     group_member_plan(m, 0);
 }
@@ -465,7 +487,7 @@ static bool must_stir(const struct group_member *m)
 
 static bool must_rejoin(const struct group_member *m)
 {
-    if (m->stubborn) {
+    if (m->stubborn || m->mute) {
         return false;
     }
     return must_stir(m) || m->options.topics != m->joined_topics ||

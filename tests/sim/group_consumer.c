@@ -60,9 +60,7 @@ static void topics_fill(struct group_member *m, struct group_ask *a, uint32_t na
     int32_t n = 0;
 
     if (a->version >= REGEX_FROM) {
-        /* Not one that stands for nothing: the group does not divide anew for it. */
-        bool by_pattern =
-            sim_random_below(m->random, 3) == 0 && group_world_partitions(a->world, names) != 0;
+        bool by_pattern = sim_random_below(m->random, 3) == 0;
         rq->subscribed_topic_regex = by_pattern ? pattern_of(&a->arena, names) : BYTES("");
         names = by_pattern ? 0 : names;
     }

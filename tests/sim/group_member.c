@@ -188,7 +188,7 @@ void group_member_free(struct group_member *m)
 
 bool group_member_settled(const struct group_member *m)
 {
-    if (!m->alive || m->state != GROUP_MEMBER_STABLE) {
+    if (!m->alive || m->mute || m->state != GROUP_MEMBER_STABLE) {
         return false;
     }
     return m->options.consumer ? m->owned == m->target && m->acked == m->owned &&

@@ -49,6 +49,10 @@ struct group_member {
     /* classic */
     int16_t join_version;
     bool leader, stirred, stubborn;
+    bool fresh; /* its id is new, and nothing was lost since */
+    bool mute;  /* joined, and never asks for its assignment */
+    int32_t stirs;
+    uint64_t mute_start;
     uint64_t leader_saw; /* partitions it divided */
     uint32_t leader_topics, joined_topics;
 

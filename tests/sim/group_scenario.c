@@ -504,6 +504,7 @@ static void outlive(struct play *p)
         admin_fetch_all(p, group);
     }
     sim_run_for(p->world->sim, (MINUTE_MS + 2 * EXPIRY_CHECK_MS) * 1000ull);
+    group_check_swept(p->world->check, true);
     for (int32_t group = 0; group < GROUP_COUNT; group++) {
         admin_fetch_all(p, group);
     }
