@@ -61,6 +61,17 @@ static enum err add_move(struct seek *s, struct bytes topic, int32_t partition, 
     return group_plan_add(s->cli->arena, &s->plan, &m);
 }
 
+/* A topic may be named twice, and is meant once. */
+static bool is_planned(const struct seek *s, struct bytes topic)
+{
+    for (int32_t i = 0; i < s->plan.count; i++) {
+        if (bytes_equal(s->plan.moves[i].topic, topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All partitions of the topics that were named. */
 static int add_topics(struct seek *s)
 {
@@ -72,7 +83,8 @@ static int add_topics(struct seek *s)
         if (exit != CLI_OK) {
             return exit;
         }
-        for (int32_t i = 0; i < t.partitions.len; i++) {
+        bool again = is_planned(s, t.name);
+        for (int32_t i = 0; i < t.partitions.len && !again; i++) {
             const struct metadata_response_partition *p = &t.partitions.at[i];
             if (partition_list_has(&s->partitions, p->partition_index) &&
                 add_move(s, t.name, p->partition_index, p->leader_id) != OK) {

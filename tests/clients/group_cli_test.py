@@ -206,6 +206,8 @@ def every_position_is_understood(node):
         assert [r["new"] for r in plan] == [want] * 3, (to, plan)
     plan = rows(node, "group", "seek", "billing", "--to", f"@{node.newest_ms - 49500}", "--dry-run")
     assert [(r["new"], r["delta"]) for r in plan] == [(50, -10)] * 3, plan
+    plan = rows(node, "group", "seek", "billing", "--to", "start", "-t", "orders", "-t", "orders", "--dry-run")
+    assert [r["partition"] for r in plan] == [0, 1, 2], plan
     plan = rows(node, "group", "seek", "billing", "--to", "start", "-p", "0,2", "--dry-run")
     assert [r["partition"] for r in plan] == [0, 2], plan
     assert committed(node, "billing") == [60] * 3
