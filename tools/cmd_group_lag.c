@@ -97,7 +97,7 @@ static void print_row(struct lag *l, struct cli_table *t, const struct group_off
                       const struct group_progress *p)
 {
     double rate = group_rate(p);
-    const char *trend = group_trend(p);
+    const char *trend = group_is_past_end(o) ? "past the end" : group_trend(p);
 
     cli_cell(t, o->topic);
     cli_cell_number(t, o->partition);

@@ -7,6 +7,7 @@
  *            unread       there are records, and no members
  *            idle         no members, and nothing to read
  *            no commit    members read, and nothing was committed yet
+ *            past end     it committed more than there is: the topic was made anew, or has lost records
  *            unknown      it could not be asked
  * FAILURE  A group whose parts cannot be had is listed with "-", told on standard error, and makes the exit code 6.
  */
@@ -29,6 +30,16 @@ static bool is_rebalancing(struct bytes state)
     return false;
 }
 
+static bool is_past_end(const struct group_view_group *g)
+{
+    for (int32_t i = 0; i < g->offset_count; i++) {
+        if (group_is_past_end(&g->offsets[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *status_of(const struct group_view_group *g, int64_t lag, int64_t lag_time_ms)
 {
     if (g->error != KAFKA_NONE) {
@@ -36,6 +47,9 @@ static const char *status_of(const struct group_view_group *g, int64_t lag, int6
     }
     if (is_rebalancing(g->state)) {
         return "rebalancing";
+    }
+    if (is_past_end(g)) {
+        return "past end";
     }
     if (g->member_count == 0) {
         return lag > 0 ? "unread" : "idle";

@@ -74,6 +74,11 @@ bool group_is_active(const struct group_view_group *g)
     return g->member_count > 0;
 }
 
+bool group_is_past_end(const struct group_offset *o)
+{
+    return o->end >= 0 && o->committed > o->end;
+}
+
 int group_place_compare(const void *a, const void *b)
 {
     const struct group_place *x = a, *y = b;

@@ -95,4 +95,6 @@ int64_t group_lag(const struct group_view_group *g);         /* -1: no partition
 int64_t group_lag_time_ms(const struct group_view_group *g); /* -1: unknown */
 int32_t group_topic_count(const struct group_view_group *g);
 bool group_is_active(const struct group_view_group *g);
+/* Is there less in the partition than was committed? Its lag is told as 0. */
+bool group_is_past_end(const struct group_offset *o);
 int group_place_compare(const void *a, const void *b); /* struct group_place */

@@ -273,6 +273,17 @@ def help_is_there_for_a_noun(node):
     assert out(node, "groups", "-h") == text
 
 
+def more_committed_than_there_is_is_told(node):
+    with open(f"{node.folder}/past", "w", encoding="utf-8") as undo:
+        for partition, offset in ((0, 101), (1, 100)):
+            undo.write(json.dumps({"group": "lost", "topic": "orders", "partition": partition, "offset": offset}) + "\n")
+    out(node, "group", "seek", "lost", "--undo", "past", "--yes")
+    told = rows(node, "group", "lag", "lost", "--interval", "0")
+    assert [(r["lag"], r["trend"]) for r in told] == [(0, "past the end"), (0, "caught up")], told
+    assert state(node, "lost")["status"] == "past end"
+    out(node, "group", "delete", "lost", "--yes")
+
+
 # ---- members ----
 
 def members_are_shown_with_their_partitions(node):
@@ -459,7 +470,8 @@ def main():
                          a_condition_picks_rows_and_ends_with_seven, two_looks_say_when_it_will_be_done,
                          time_is_told_for_packed_and_large_batches, offsets_show_what_groups_committed,
                          every_position_is_understood, a_seek_can_be_undone, undoing_a_first_commit_takes_it_away,
-                         a_name_may_be_anything, a_group_that_is_named_like_a_pattern_goes_alone, help_is_there_for_a_noun):
+                         a_name_may_be_anything, a_group_that_is_named_like_a_pattern_goes_alone, help_is_there_for_a_noun,
+                         more_committed_than_there_is_is_told):
             tests.test(function, node)
         if missing("kcat"):
             tests.skip("members", "kcat is not installed")
