@@ -20,6 +20,7 @@ struct beat {
     struct group_call *call;
     const struct consumer_group_heartbeat_request *in;
     struct consumer_group_heartbeat_response *out;
+    bool upgraded; /* the group, by this request */
 };
 
 static void refuse(const struct beat *b, enum kafka_error error, struct bytes message)
@@ -184,7 +185,8 @@ static bool group_get(struct beat *b)
     if (why.error != KAFKA_NONE) {
         refuse(b, why.error, why.message);
     }
-    return why.error == KAFKA_NONE && !b->g->broken;
+    b->upgraded = why.error == KAFKA_NONE;
+    return b->upgraded && !b->g->broken;
 }
 
 /* A static member goes for a while: its assignment stays, what it was to give up is free. */
@@ -362,6 +364,17 @@ static bool is_full(const struct beat *b)
            b->in->topic_partitions.len >= 0;
 }
 
+/* What members had in a classic group may be a part of all there is (between two generations: nothing), and whoever took
+ * it over need not be a reason for a new epoch. Epoch 0 would tell it to join. */
+static void upgrade_finish(struct beat *b)
+{
+    const struct consumer_group *cg = b->group->consumer;
+    bool short_of = cg->epoch == cg->target_epoch && !consumer_target_is_whole(b->g, b->group);
+
+    consumer_bump_if_changed(b->g, b->group, cg->epoch == 0 || short_of,
+                             BYTES("not all partitions had a reader"));
+}
+
 static void serve(struct beat *b, struct consumer_member *m, struct consumer_owned owned)
 {
     struct groups *g = b->g;
@@ -378,8 +391,7 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         memcpy(before.at, m->assigned.at, (size_t)before.len * sizeof(before.at[0]));
     }
     bool other_regex = !bytes_equal(m->regex, profile.regex);
-    /* Epoch 0 is a group without epochs: just made, or taken over before its first generation. */
-    bool changed = consumer_profile_set(g, m, &profile) || b->group->consumer->epoch == 0;
+    bool changed = consumer_profile_set(g, m, &profile);
     if (g->broken) {
         return;
     }
@@ -393,6 +405,9 @@ static void serve(struct beat *b, struct consumer_member *m, struct consumer_own
         } else {
             consumer_regex_soon(g, b->group);
         }
+    }
+    if (b->upgraded && !g->broken) {
+        upgrade_finish(b);
     }
     consumer_target_update(g, b->group);
     consumer_reconcile(g, m, owned, changed || other_regex);

@@ -193,6 +193,8 @@ void consumer_bump_if_changed(struct groups *g, struct group *group, bool change
                               struct bytes reason);
 /* The assignor that most members ask for, else the configured one. */
 const struct assignor *consumer_assignor(const struct groups *g, const struct group *group);
+/* Do the targets together have as many partitions as are read? */
+bool consumer_target_is_whole(struct groups *g, struct group *group);
 /* If the target is older than the group and its time has come: computes it. */
 void consumer_target_update(struct groups *g, struct group *group);
 /* Does the member subscribe to it, by name or expression? False when the topic is gone. */

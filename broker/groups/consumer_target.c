@@ -362,6 +362,20 @@ static void target_compute(struct groups *g, struct group *group)
     consumer_put_target_epoch(g, group, cg->epoch, groups_wall_ms(g));
 }
 
+bool consumer_target_is_whole(struct groups *g, struct group *group)
+{
+    struct topic_list read = topics_read(g, group, by_topic_id);
+    int64_t missing = 0;
+
+    for (int32_t i = 0; i < read.len; i++) {
+        missing += read.at[i]->partition_count;
+    }
+    list_for_each (&group->consumer->members, link) {
+        missing -= CONTAINER_OF(link, const struct consumer_member, link)->target.len;
+    }
+    return missing <= 0;
+}
+
 static void target_due(struct groups *g, struct group_timer *t)
 {
     struct consumer_group *cg = CONTAINER_OF(t, struct consumer_group, target_timer);

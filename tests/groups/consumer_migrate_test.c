@@ -107,6 +107,22 @@ TEST(a_group_that_is_taken_over_before_its_first_generation_has_an_epoch)
     fake_host_end(h);
 }
 
+/* The consumer alone would not be a reason for it: it subscribes to nothing. */
+TEST(a_group_that_is_taken_over_between_two_generations_is_divided_anew)
+{
+    struct fake_host *h = consumer_host(arena);
+    struct old_pair p = old_group(h);
+    struct fake_call *joins[] = {old_join_start(h, &(struct old_joiner){.id = p.first}),
+                                 old_join_start(h, &(struct old_joiner){.id = p.second})};
+
+    CHECK(fake_answered(joins[0]) && fake_answered(joins[1]));
+    (void)old_join_start(h, &(struct old_joiner){.id = p.first, .protocols = "range,sticky"});
+    CHECK_BYTES_EQ(classic_state(h), BYTES("PreparingRebalance"));
+    CHECK_BEAT(h, "3 ", .member = "a", .regex = "nothing");
+    CHECK_BYTES_EQ(shown(h, p), BYTES("Reconciling 3/3 F@2  -> 13, S@2  -> 02, a@3  -> "));
+    fake_host_end(h);
+}
+
 TEST(an_empty_classic_group_is_taken_over_with_its_offsets)
 {
     struct fake_host *h = consumer_host(arena);
