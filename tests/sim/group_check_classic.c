@@ -12,11 +12,19 @@
 #include "schema/sync_group.h"
 #include "tests/sim/sim_mem.h"
 
-enum { ID_REQUIRED_FROM = 4 };
+enum { ID_REQUIRED_FROM = 4, INSTANCE_BYTES = 8 /* one digit */ };
 
 static void text_of(struct bytes b, char *out, size_t bytes)
 {
     SCENARIO_CHECK(bytes_to_cstr(b, out, bytes) == OK, "an id of %zu bytes", b.len);
+}
+
+/* Ids of static members begin so: known even where no answer told anybody of the id. */
+static void instance_in(struct given *g)
+{
+    if (g->instance[0] == '\0' && strncmp(g->member, "static-", INSTANCE_BYTES - 1) == 0) {
+        memcpy(g->instance, g->member, INSTANCE_BYTES);
+    }
 }
 
 static const char *instance_of(const struct group_check *c, const char *member)
@@ -54,6 +62,7 @@ static void completed(struct group_check *c, const struct group_ask *a)
         text_of(rq->assignments.at[i].member_id, g->given[i].member, sizeof(g->given[i].member));
         text_of(bytes_of(instance_of(c, g->given[i].member)), g->given[i].instance,
                 sizeof(g->given[i].instance));
+        instance_in(&g->given[i]);
         g->given[i].assignment = (struct bytes){sim_copy(b.at, b.len), b.len};
     }
     c->counts.generations++;
@@ -134,6 +143,27 @@ static void check_out(const struct group_check *c, const struct group_ask *a,
                    (int)(a->run_us - c->beat_us[m->number]) / 1000);
 }
 
+/* All are told of a generation at the same time. */
+static void leader_knows(const struct group_check *c, const struct classic_seen *s)
+{
+    SCENARIO_CHECK(s->joined <= s->first || s->led == s->joined ||
+                       c->world->trouble.no_memory_ppm > 0,
+                   "generation %d has begun, and its leader does not know", s->joined);
+}
+
+/* What is heard of a member of the classic protocol, in whatever group. */
+static void heard(struct group_check *c, const struct group_ask *a, const struct group_member *m)
+{
+    enum kafka_error e = group_check_error(a);
+
+    if (e == KAFKA_NONE || e == KAFKA_REBALANCE_IN_PROGRESS) {
+        c->beat_us[m->number] = a->run_us;
+    }
+    if (e == KAFKA_NONE) {
+        c->calm_us[m->number] = m->mute ? 0 : a->run_us;
+    }
+}
+
 static void beat_ran(struct group_check *c, const struct group_ask *a)
 {
     const struct heartbeat_request *rq = a->call.in;
@@ -144,21 +174,36 @@ static void beat_ran(struct group_check *c, const struct group_ask *a)
     if (!a->server_arena.exhausted && e == KAFKA_NONE) {
         SCENARIO_CHECK(rq->generation_id >= s->joined, "generation %d lives on in generation %d",
                        rq->generation_id, s->joined);
-        SCENARIO_CHECK(s->joined <= s->first || s->led == s->joined ||
-                           c->world->trouble.no_memory_ppm > 0,
-                       "generation %d has begun, and its leader does not know", s->joined);
+        leader_knows(c, s);
     }
     if (m == NULL || a->server_arena.exhausted) {
         return;
     }
     if (e == KAFKA_UNKNOWN_MEMBER_ID) {
         check_out(c, a, m);
-    } else if (e == KAFKA_NONE || e == KAFKA_REBALANCE_IN_PROGRESS) {
-        c->beat_us[m->number] = a->run_us;
     }
-    if (e == KAFKA_NONE) {
-        c->calm_us[m->number] = m->mute ? 0 : a->run_us;
+    heard(c, a, m);
+}
+
+/* The same where consumers are in the group, too. */
+static void beat_ran_mixed(struct group_check *c, const struct group_ask *a)
+{
+    const struct heartbeat_request *rq = a->call.in;
+    const struct group_member *m = living(c, rq->member_id);
+
+    if (m != NULL && !a->server_arena.exhausted) {
+        heard(c, a, m);
     }
+}
+
+uint64_t classic_check_keeps(const struct group_check *c, const struct group_member *m)
+{
+    uint64_t now = sim_now(c->world->sim);
+    bool heard_of = c->calm_us[m->number] > 0 &&
+                    now < c->beat_us[m->number] + (uint64_t)m->options.session_ms * 1000 &&
+                    now < c->calm_us[m->number] + (uint64_t)m->options.rebalance_ms * 1000;
+
+    return m->alive && !m->mute && m->state == GROUP_MEMBER_STABLE && heard_of ? m->owned : 0;
 }
 
 /* An administrator, or who speaks for the instance, may send static members away. */
@@ -189,11 +234,17 @@ void classic_check_ran(struct group_check *c, struct group_ask *a)
     if (a->api == GROUP_ASK_LEAVE) {
         leave_ran(c);
     }
+    if (c->mixed && a->api == GROUP_ASK_HEARTBEAT) {
+        beat_ran_mixed(c, a);
+    }
     if (c->mixed) {
         return; /* generations are epochs of the group while consumers are in it */
     }
     if (a->api == GROUP_ASK_SYNC) {
         const struct sync_group_request *rq = a->call.in;
+        if (rq->generation_id == c->classic[group_check_group(rq->group_id)].joined) {
+            leader_knows(c, &c->classic[group_check_group(rq->group_id)]);
+        }
         if (rq->assignments.len > 0 && a->written >= 0) {
             completed(c, a);
         }

@@ -205,7 +205,15 @@ void group_check_takes(struct group_check *c, const struct group_member *m, uint
     c->counts.takes += slots != 0;
     for (int32_t i = 0; c->members != NULL && i < c->members->count; i++) {
         const struct group_member *other = c->members->at[i];
-        if (other == m || !other->options.consumer || other->options.group != m->options.group) {
+        if (other == m || other->options.group != m->options.group) {
+            continue;
+        }
+        if (!other->options.consumer) {
+            /* By slot it is the same as by name, for a topic that is the first of its name. */
+            uint64_t kept = c->mixed ? classic_check_keeps(c, other) & slots : 0;
+            SCENARIO_CHECK(kept == 0 || now >= excused_at(c, m),
+                           "consumer %d takes %llx, which classic member %d has", m->number,
+                           (unsigned long long)kept, other->number);
             continue;
         }
         SCENARIO_CHECK((other->owned & slots) == 0 || now >= excused_at(c, other) ||

@@ -90,6 +90,8 @@ void classic_check_ran(struct group_check *c, struct group_ask *a);
 void classic_check_released(struct group_check *c, struct group_ask *a);
 void classic_check_cut(struct group_check *c, int64_t end);
 void classic_check_free(struct group_check *c);
+/* What this member of the classic protocol has, and nobody may take from it now; by name. */
+uint64_t classic_check_keeps(const struct group_check *c, const struct group_member *m);
 
 void consumer_check_ran(struct group_check *c, struct group_ask *a);
 void consumer_check_released(struct group_check *c, struct group_ask *a);
