@@ -19,14 +19,6 @@ static void text_of(struct bytes b, char *out, size_t bytes)
     SCENARIO_CHECK(bytes_to_cstr(b, out, bytes) == OK, "an id of %zu bytes", b.len);
 }
 
-/* Ids of static members begin so: known even where no answer told anybody of the id. */
-static void instance_in(struct given *g)
-{
-    if (g->instance[0] == '\0' && strncmp(g->member, "static-", INSTANCE_BYTES - 1) == 0) {
-        memcpy(g->instance, g->member, INSTANCE_BYTES);
-    }
-}
-
 static const char *instance_of(const struct group_check *c, const char *member)
 {
     for (int32_t i = c->static_count - 1; i >= 0; i--) {
@@ -35,6 +27,24 @@ static const char *instance_of(const struct group_check *c, const char *member)
         }
     }
     return "";
+}
+
+/* Whose instance it is for: what was written for a process may be told to the next one. Ids of static members begin
+ * with it, known even where no answer told anybody of the id; but one that had a successor already is nobody's. */
+static void instance_in(const struct group_check *c, int32_t group, struct given *g)
+{
+    text_of(bytes_of(instance_of(c, g->member)), g->instance, sizeof(g->instance));
+    if (g->instance[0] == '\0' && strncmp(g->member, "static-", INSTANCE_BYTES - 1) == 0) {
+        memcpy(g->instance, g->member, INSTANCE_BYTES);
+        return;
+    }
+    for (int32_t i = c->static_count - 1; i >= 0; i--) {
+        const struct static_member *s = &c->statics[i];
+        if (s->group == group && strcmp(s->instance, g->instance) == 0) {
+            g->instance[0] = strcmp(s->id, g->member) == 0 ? g->instance[0] : '\0';
+            return;
+        }
+    }
 }
 
 /* The leader's SyncGroup was taken and written: a generation is complete. */
@@ -60,9 +70,7 @@ static void completed(struct group_check *c, const struct group_ask *a)
     for (int32_t i = 0; i < g->given_count; i++) {
         struct bytes b = rq->assignments.at[i].assignment;
         text_of(rq->assignments.at[i].member_id, g->given[i].member, sizeof(g->given[i].member));
-        text_of(bytes_of(instance_of(c, g->given[i].member)), g->given[i].instance,
-                sizeof(g->given[i].instance));
-        instance_in(&g->given[i]);
+        instance_in(c, group_check_group(rq->group_id), &g->given[i]);
         g->given[i].assignment = (struct bytes){sim_copy(b.at, b.len), b.len};
     }
     c->counts.generations++;
