@@ -253,8 +253,11 @@ static bool is_named(const struct cli *c)
 static int take_options(struct lag *l)
 {
     struct cli *c = l->cli;
-    struct bytes condition = cli_value(c, CLI_OPT_FAIL_IF);
+    struct bytes condition = cli_value(c, CLI_OPT_FAIL_IF), second;
 
+    if (cli_value_at(c, CLI_OPT_FAIL_IF, 1, &second)) {
+        return cli_fail(c, CLI_USAGE, "--fail-if: one condition at a time");
+    }
     l->watches = cli_has(c, CLI_OPT_WATCH);
     l->has_condition = condition.at != NULL;
     if (l->has_condition && group_condition_parse(condition, &l->condition) != OK) {

@@ -94,6 +94,7 @@ def nothing_is_there_at_first(node):
 def a_wrong_command_line_is_told_so(node):
     for arguments, said in [(["group"], "needs one of: list describe members lag seek delete prune events"),
                             (["group", "lag", "--fail-if", "lag"], "is no condition"),
+                            (["group", "lag", "--fail-if", "lag>1", "--fail-if", "lag>2"], "one condition"),
                             (["group", "lag", "--fail-if", "lag>soon"], "'soon' is not a number"),
                             (["group", "lag", "--watch=often"], "a time is needed"),
                             (["group", "lag", "--watch", "-o", "json"], "-o jsonl"),
