@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEED_SECONDS_MAX = 120, FAILURES_SHOWN_MAX = 10, TWICE_EVERY = 32 };
+enum { SEED_SECONDS_MAX = 40, FAILURES_SHOWN_MAX = 10, TWICE_EVERY = 32 };
 
 struct options {
     uint64_t from, count;
